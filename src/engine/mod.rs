@@ -1,0 +1,1 @@
+//! Drives the one path from files to findings.

@@ -1,0 +1,1 @@
+//! One module's syntax to facts: pure, owned, without knowledge of other files.

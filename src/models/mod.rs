@@ -1,0 +1,347 @@
+//! What is known about libraries: data in `rules/models/*.toml`, and in files users name in
+//! `[tool.raceproof] models`. Both go through [`Models::load`].
+//!
+//! Keys are canonical dotted names, `module.Class` or `module.function`, as the defining or the
+//! documented public module spells them; `[alias]` maps other spellings to them.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
+
+/// How a synchronisation object excludes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockKind {
+    /// One holder, which may not take it again.
+    Mutex,
+    /// One holder, which may take it again.
+    Reentrant,
+    /// A condition variable: holds (or wraps) a lock, can wait and notify.
+    Condition,
+    /// Excludes only when made with one permit.
+    Semaphore,
+    /// Many readers or one writer.
+    ReaderWriter,
+    /// Excludes tasks of one event loop, not threads.
+    Async,
+    /// Excludes processes, not threads.
+    InterProcess,
+}
+
+/// Synchronisation that excludes nobody but orders what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncKind {
+    /// Set, wait, clear.
+    Event,
+    /// All arrive before any departs.
+    Barrier,
+    /// Put happens before the matching get.
+    Queue,
+    /// Completion happens before `result`.
+    Future,
+}
+
+/// A built-in container whose operations have a known atomicity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum ContainerKind {
+    List,
+    Dict,
+    Set,
+    Deque,
+    DefaultDict,
+    OrderedDict,
+    Counter,
+    Bytearray,
+}
+
+/// How many threads run the callable of one spawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Threads {
+    /// One a call.
+    One,
+    /// Any number at a time.
+    Many,
+}
+
+/// How the callable's own arguments are given at a spawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Passing {
+    /// Nothing is known of them.
+    #[default]
+    Unknown,
+    /// The positional and keyword arguments that follow the callable (`submit(f, a, b)`).
+    Rest,
+    /// A tuple in the keyword `args` (and a dict in `kwargs`), or in the position after the
+    /// callable (`Thread(target=f, args=(a,))`).
+    Tuple,
+    /// One element of the iterable that follows, another one for each thread (`map(f, xs)`).
+    Element,
+}
+
+/// A call that makes another thread run one of its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Spawn {
+    /// Position of the callable, `self` not counted.
+    #[serde(default)]
+    pub target: Option<usize>,
+    /// Keyword of the callable.
+    #[serde(default)]
+    pub keyword: Option<String>,
+    /// How its arguments are passed.
+    #[serde(default)]
+    pub passing: Passing,
+    /// How many threads run it at a time.
+    pub threads: Threads,
+    /// The call returns only when the callable has finished.
+    #[serde(default)]
+    pub joined: bool,
+    /// The thread belongs to the main thread (signal handlers): interleaves, is not parallel.
+    #[serde(default)]
+    pub interrupt: bool,
+    /// Name of this kind of thread in messages, such as "pool worker".
+    pub runs_as: String,
+}
+
+/// What a call of a library function or method does.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CallModel {
+    /// It starts or feeds a thread.
+    #[serde(default)]
+    pub spawns: Vec<Spawn>,
+    /// It may block; the text completes "waits for ...".
+    #[serde(default)]
+    pub blocks: Option<String>,
+    /// It changes state of the whole process; the text completes "changes ...".
+    #[serde(default)]
+    pub process_wide: Option<String>,
+    /// Not process-wide any more from this target on, such as "3.14t".
+    #[serde(default)]
+    pub process_wide_until: Option<String>,
+    /// Dotted name of the class of the result.
+    #[serde(default)]
+    pub returns: Option<String>,
+    /// Positions of arguments that are called before the call returns (`map(f, xs)`, `sort(key=)`
+    /// is a keyword and needs no entry).
+    #[serde(default)]
+    pub calls: Vec<usize>,
+    /// Positions of arguments that leave the caller's hands for another thread (`Queue.put`).
+    #[serde(default)]
+    pub hands_over: Vec<usize>,
+    /// The call must run on the thread of the object's event loop.
+    #[serde(default)]
+    pub loop_only: bool,
+    /// Waits until the thread, future or pool it is called on has finished.
+    #[serde(default)]
+    pub joins: bool,
+    /// As a decorator: the decorated function runs on such a thread.
+    #[serde(default)]
+    pub decorated_runs: Option<Spawn>,
+}
+
+/// A class whose instances wrap a thread.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ThreadModel {
+    /// The constructor's callable; the thread runs it once started.
+    pub spawn: Spawn,
+    /// The method that starts it; empty when the constructor does.
+    #[serde(default)]
+    pub start: String,
+    /// The method that runs in the thread and that subclasses override.
+    #[serde(default)]
+    pub run: String,
+}
+
+/// A method that the library calls on other threads when a subclass overrides it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Override {
+    /// How many threads call it at a time on one object.
+    pub threads: Threads,
+    /// Each call gets an object of its own, so that `self` is not shared.
+    #[serde(default)]
+    pub own_object: bool,
+    /// Name of this kind of thread in messages.
+    pub runs_as: String,
+}
+
+/// A library class.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClassModel {
+    /// It is a lock.
+    #[serde(default)]
+    pub lock: Option<LockKind>,
+    /// It orders events.
+    #[serde(default)]
+    pub sync: Option<SyncKind>,
+    /// It is a container with known atomicity.
+    #[serde(default)]
+    pub container: Option<ContainerKind>,
+    /// Its methods are atomic; sharing it is fine.
+    #[serde(default)]
+    pub thread_safe: bool,
+    /// Every thread sees its own attributes.
+    #[serde(default)]
+    pub thread_local: bool,
+    /// One instance must not be used by two threads at a time; the text says what goes wrong.
+    #[serde(default)]
+    pub unsafe_shared: Option<String>,
+    /// Targets from which `unsafe-shared` no longer holds.
+    #[serde(default)]
+    pub unsafe_until: Option<String>,
+    /// It is an iterator: `next` on a shared one is not atomic.
+    #[serde(default)]
+    pub iterator: bool,
+    /// It belongs to one event loop.
+    #[serde(default)]
+    pub loop_bound: bool,
+    /// It runs callables in other processes or interpreters: no memory is shared.
+    #[serde(default)]
+    pub separate_memory: bool,
+    /// Leaving a `with` block on it waits for the threads it started.
+    #[serde(default)]
+    pub with_joins: bool,
+    /// It wraps a thread.
+    #[serde(default)]
+    pub thread: Option<ThreadModel>,
+    /// Its methods.
+    #[serde(default)]
+    pub method: BTreeMap<String, CallModel>,
+    /// Methods that subclasses override and the library calls from other threads.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Override>,
+    /// Canonical names of library classes whose model this one extends.
+    #[serde(default)]
+    pub bases: Vec<String>,
+}
+
+/// One model file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModelFile {
+    /// Other spelling to canonical name; a module alias ends in `.` on both sides.
+    #[serde(default)]
+    pub alias: BTreeMap<String, String>,
+    /// Classes by canonical name.
+    #[serde(default)]
+    pub class: BTreeMap<String, ClassModel>,
+    /// Functions and decorators by canonical name.
+    #[serde(default)]
+    pub function: BTreeMap<String, CallModel>,
+}
+
+/// All models in force.
+#[derive(Debug, Clone, Default)]
+pub struct Models {
+    aliases: FxHashMap<String, String>,
+    classes: FxHashMap<String, ClassModel>,
+    functions: FxHashMap<String, CallModel>,
+    /// Changes whenever the contents do; part of every cache key.
+    pub hash: u64,
+}
+
+impl Models {
+    /// The models that ship with raceproof.
+    pub fn builtin() -> Self {
+        let mut models = Self::default();
+        for (name, text) in BUILTIN {
+            // `tests/models.rs` reads every built-in file, so an error here cannot ship.
+            if let Err(error) = models.load(text) {
+                debug_assert!(false, "{name}: {error}");
+            }
+        }
+        models
+    }
+
+    /// Adds one model file; later files win.
+    ///
+    /// # Errors
+    /// The file is not TOML, or names a key that models do not have: the message of the reader,
+    /// with line and column.
+    pub fn load(&mut self, text: &str) -> Result<(), toml::de::Error> {
+        let file: ModelFile = toml::from_str(text)?;
+        self.aliases.extend(file.alias);
+        self.classes.extend(file.class);
+        self.functions.extend(file.function);
+        self.hash = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), self.hash);
+        Ok(())
+    }
+
+    /// The canonical spelling of a dotted name.
+    pub fn canonical<'a>(&'a self, name: &'a str) -> std::borrow::Cow<'a, str> {
+        if let Some(target) = self.aliases.get(name) {
+            return target.as_str().into();
+        }
+        let mut end = name.len();
+        while let Some(dot) = name[..end].rfind('.') {
+            if let Some(target) = self.aliases.get(&name[..=dot]) {
+                return format!("{target}{}", &name[dot + 1..]).into();
+            }
+            end = dot;
+        }
+        name.into()
+    }
+
+    /// The class of this canonical name.
+    pub fn class(&self, name: &str) -> Option<&ClassModel> {
+        self.classes.get(name)
+    }
+
+    /// The function of this canonical name.
+    pub fn function(&self, name: &str) -> Option<&CallModel> {
+        self.functions.get(name)
+    }
+
+    /// The method of a class, its own or one of the classes its model extends.
+    pub fn method(&self, class: &str, method: &str) -> Option<&CallModel> {
+        self.lineage(class)
+            .find_map(|model| model.method.get(method))
+    }
+
+    /// The model of a class and of the classes it extends, nearest first.
+    pub fn lineage(&self, class: &str) -> impl Iterator<Item = &ClassModel> {
+        let mut pending = vec![class.to_owned()];
+        let mut seen = Vec::new();
+        std::iter::from_fn(move || {
+            while let Some(name) = pending.pop() {
+                if seen.contains(&name) {
+                    continue;
+                }
+                let found = self.classes.get(&name);
+                seen.push(name);
+                if let Some(model) = found {
+                    pending.extend(model.bases.iter().rev().cloned());
+                    return Some(model);
+                }
+            }
+            None
+        })
+    }
+}
+
+/// The built-in files, in the order they are loaded.
+const BUILTIN: &[(&str, &str)] = &[
+    (
+        "threading",
+        include_str!("../../rules/models/threading.toml"),
+    ),
+    ("stdlib", include_str!("../../rules/models/stdlib.toml")),
+    ("asyncio", include_str!("../../rules/models/asyncio.toml")),
+    (
+        "frameworks",
+        include_str!("../../rules/models/frameworks.toml"),
+    ),
+    (
+        "libraries",
+        include_str!("../../rules/models/libraries.toml"),
+    ),
+];

@@ -1,0 +1,69 @@
+//! Interned identifiers.
+//!
+//! A name is compared and hashed as one integer. The table lives as long as the process: names
+//! come from source files, and an editor session sees few new ones.
+
+use std::fmt;
+use std::sync::{LazyLock, Mutex};
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::hash::BuildHasher;
+
+/// An interned string. Its order is the order of interning, which differs between runs: sort by
+/// [`Name::as_str`] whatever people get to see.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(u32);
+
+const SHARDS: usize = 64;
+
+static STRINGS: LazyLock<boxcar::Vec<&'static str>> = LazyLock::new(boxcar::Vec::new);
+static SHARD_TABLES: LazyLock<[Mutex<FxHashMap<&'static str, u32>>; SHARDS]> =
+    LazyLock::new(|| std::array::from_fn(|_| Mutex::new(FxHashMap::default())));
+
+impl Name {
+    /// The name for `text`, the same for equal texts.
+    pub fn new(text: &str) -> Self {
+        let hash = FxBuildHasher.hash_one(text);
+        let shard = &SHARD_TABLES[(hash >> 58) as usize % SHARDS];
+        let mut table = shard
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(&index) = table.get(text) {
+            return Self(index);
+        }
+        let text: &'static str = Box::leak(text.into());
+        let index = u32::try_from(STRINGS.push(text)).unwrap_or(u32::MAX);
+        table.insert(text, index);
+        Self(index)
+    }
+
+    /// The text.
+    pub fn as_str(self) -> &'static str {
+        STRINGS.get(self.0 as usize).copied().unwrap_or("")
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&str>::deserialize(deserializer).map(Name::new)
+    }
+}
