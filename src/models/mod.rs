@@ -58,6 +58,28 @@ pub enum ContainerKind {
     Bytearray,
 }
 
+/// Which side of a reader-writer lock a call gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockSide {
+    /// Shared: excludes writers only, so it protects no write.
+    Read,
+    /// Exclusive.
+    Write,
+}
+
+/// What a call does to the condition variable it is a method of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConditionUse {
+    /// Waits once; the caller must test its predicate again in a loop.
+    Wait,
+    /// Waits until a predicate holds; needs no loop.
+    WaitFor,
+    /// Wakes waiters; the lock must be held.
+    Notify,
+}
+
 /// How many threads run the callable of one spawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -99,12 +121,25 @@ pub struct Spawn {
     pub passing: Passing,
     /// How many threads run it at a time.
     pub threads: Threads,
-    /// The call returns only when the callable has finished.
+    /// The call returns only when the callable has finished. For a coroutine function or a call
+    /// that returns an awaitable, this holds only where the result is awaited at once.
     #[serde(default)]
     pub joined: bool,
     /// The thread belongs to the main thread (signal handlers): interleaves, is not parallel.
+    /// With `threads = "many"` it may interrupt any thread (finalizers).
     #[serde(default)]
     pub interrupt: bool,
+    /// All callables with this `runs-as` run on one and the same thread, such as an event loop:
+    /// never in parallel with one another.
+    #[serde(default)]
+    pub shares_thread: bool,
+    /// Only plain functions run there; a coroutine function stays on the event loop.
+    #[serde(default)]
+    pub sync_only: bool,
+    /// Whether there is such a thread depends on how the program is deployed (Celery with
+    /// `--pool=threads`): it counts as an assumed caller.
+    #[serde(default)]
+    pub assumed: bool,
     /// Name of this kind of thread in messages, such as "pool worker".
     pub runs_as: String,
 }
@@ -144,6 +179,38 @@ pub struct CallModel {
     /// As a decorator: the decorated function runs on such a thread.
     #[serde(default)]
     pub decorated_runs: Option<Spawn>,
+    /// As a decorator or a `with` item: the body holds a mutex that belongs to the receiver, or
+    /// to the function where there is none.
+    #[serde(default)]
+    pub synchronizes: bool,
+    /// The result is a lock: this side of the reader-writer lock it is called on.
+    #[serde(default)]
+    pub side: Option<LockSide>,
+    /// What it does to the condition variable it is called on.
+    #[serde(default)]
+    pub condition: Option<ConditionUse>,
+    /// Positions of arguments that it reads element by element, so that a concurrent change is
+    /// seen half done or raises (`sum(xs)`, `json.dumps(d)`).
+    #[serde(default)]
+    pub iterates: Vec<usize>,
+    /// Positions of containers that it copies in one step for list, dict and set (`list(d)`).
+    #[serde(default)]
+    pub snapshots: Vec<usize>,
+    /// Positions of arguments that it changes in several steps (`bisect.insort(xs, x)`).
+    #[serde(default)]
+    pub mutates: Vec<usize>,
+    /// Target from which `iterates` and `mutates` are one step, such as "3.14t".
+    #[serde(default)]
+    pub atomic_from: Option<String>,
+    /// Positions of handler classes that it makes live: see [`ClassModel::served`].
+    #[serde(default)]
+    pub serves: Vec<usize>,
+    /// It answers a question about the GIL wrongly, or not everywhere; the text says what to use.
+    #[serde(default)]
+    pub gil_check: Option<String>,
+    /// Its effect exists only while there is a GIL; the text says what to use instead.
+    #[serde(default)]
+    pub gil_reliance: Option<String>,
 }
 
 /// A class whose instances wrap a thread.
@@ -169,6 +236,15 @@ pub struct Override {
     /// Each call gets an object of its own, so that `self` is not shared.
     #[serde(default)]
     pub own_object: bool,
+    /// The library calls it under a lock of the object: calls on one object exclude one another.
+    #[serde(default)]
+    pub serialized: bool,
+    /// Only plain methods run there; a coroutine stays on the event loop.
+    #[serde(default)]
+    pub sync_only: bool,
+    /// Whether there are such threads depends on how the program is deployed.
+    #[serde(default)]
+    pub assumed: bool,
     /// Name of this kind of thread in messages.
     pub runs_as: String,
 }
@@ -219,6 +295,10 @@ pub struct ClassModel {
     /// Methods that subclasses override and the library calls from other threads.
     #[serde(default)]
     pub overrides: BTreeMap<String, Override>,
+    /// `overrides` hold only for subclasses that are handed to a call that [`CallModel::serves`]
+    /// them (a request handler given to a threading server).
+    #[serde(default)]
+    pub served: bool,
     /// Canonical names of library classes whose model this one extends.
     #[serde(default)]
     pub bases: Vec<String>,
@@ -237,6 +317,14 @@ pub struct ModelFile {
     /// Functions and decorators by canonical name.
     #[serde(default)]
     pub function: BTreeMap<String, CallModel>,
+    /// Module-level objects of libraries by canonical name, to the class they are of
+    /// (`os.environ`, `flask.g`).
+    #[serde(default)]
+    pub object: BTreeMap<String, String>,
+    /// Library attributes whose rebinding changes state of the whole process; the text completes
+    /// "changes ..." (`sys.stdout = f`).
+    #[serde(default)]
+    pub rebinding: BTreeMap<String, String>,
 }
 
 /// All models in force.
@@ -245,6 +333,8 @@ pub struct Models {
     aliases: FxHashMap<String, String>,
     classes: FxHashMap<String, ClassModel>,
     functions: FxHashMap<String, CallModel>,
+    objects: FxHashMap<String, String>,
+    rebindings: FxHashMap<String, String>,
     /// Changes whenever the contents do; part of every cache key.
     pub hash: u64,
 }
@@ -272,6 +362,8 @@ impl Models {
         self.aliases.extend(file.alias);
         self.classes.extend(file.class);
         self.functions.extend(file.function);
+        self.objects.extend(file.object);
+        self.rebindings.extend(file.rebinding);
         self.hash = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), self.hash);
         Ok(())
     }
@@ -301,6 +393,16 @@ impl Models {
         self.functions.get(name)
     }
 
+    /// The class of the library object of this canonical name.
+    pub fn object(&self, name: &str) -> Option<&str> {
+        self.objects.get(name).map(String::as_str)
+    }
+
+    /// What rebinding the library attribute of this canonical name changes.
+    pub fn rebinding(&self, name: &str) -> Option<&str> {
+        self.rebindings.get(name).map(String::as_str)
+    }
+
     /// The method of a class, its own or one of the classes its model extends.
     pub fn method(&self, class: &str, method: &str) -> Option<&CallModel> {
         self.lineage(class)
@@ -328,8 +430,8 @@ impl Models {
     }
 }
 
-/// The built-in files, in the order they are loaded.
-const BUILTIN: &[(&str, &str)] = &[
+/// The built-in files by name, in the order they are loaded.
+pub const BUILTIN: &[(&str, &str)] = &[
     (
         "threading",
         include_str!("../../rules/models/threading.toml"),
