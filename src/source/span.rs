@@ -23,3 +23,23 @@ pub struct Site {
     /// Where in it.
     pub range: Range,
 }
+
+/// A place for people: line and columns count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// Line.
+    pub line: u32,
+    /// Column in characters (Unicode scalar values).
+    pub column: u32,
+}
+
+/// What one unit of a column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Units {
+    /// Bytes of UTF-8.
+    Utf8,
+    /// UTF-16 code units, as editors count.
+    Utf16,
+    /// Characters (Unicode scalar values), as SARIF and people count.
+    Chars,
+}
