@@ -9,6 +9,7 @@ pub mod config;
 pub mod engine;
 pub mod facts;
 pub mod findings;
+pub mod fixes;
 pub mod models;
 pub mod program;
 pub mod report;
