@@ -1,0 +1,886 @@
+//! Expressions to values, with the ops they cause.
+
+use ruff_python_ast::{
+    BoolOp, CmpOp, Comprehension, Expr, ExprCall, InterpolatedStringElement, UnaryOp,
+};
+
+use super::body::{Attempt, Body, Definition, Walker, range_of};
+use super::held::Taken;
+use super::{Call, Constant, Literal, Look, OpKind, ShapeKind, Value, ValueId, Variable};
+use crate::source::name::Name;
+use crate::source::span::Range;
+
+/// How deep the search for "computed from" goes.
+const DEPENDENCY_DEPTH: u32 = 8;
+
+/// What the outcome of a test says about attempts to take locks.
+#[derive(Default)]
+pub(super) struct Condition<'a> {
+    pub when_true: Vec<Attempt<'a>>,
+    pub when_false: Vec<Attempt<'a>>,
+}
+
+impl<'a> Walker<'a> {
+    /// Walks an expression whose value is used.
+    pub(super) fn expression(&mut self, expression: &'a Expr) -> ValueId {
+        self.look(expression, Look::Use)
+    }
+
+    /// Walks an expression that decides a branch.
+    pub(super) fn test(&mut self, expression: &'a Expr) -> Condition<'a> {
+        match expression {
+            Expr::UnaryOp(it) if it.op == UnaryOp::Not => {
+                let inner = self.test(&it.operand);
+                Condition {
+                    when_true: inner.when_false,
+                    when_false: inner.when_true,
+                }
+            }
+            Expr::BoolOp(it) => {
+                let mut condition = Condition::default();
+                let outside = self.frame().control;
+                let first = self.next_op();
+                for value in &it.values {
+                    let one = self.test(value);
+                    match it.op {
+                        BoolOp::And => condition.when_true.extend(one.when_true),
+                        BoolOp::Or => condition.when_false.extend(one.when_false),
+                    }
+                    self.frame().control = outside;
+                    self.frame().control = self.control_since(first);
+                }
+                self.frame().control = outside;
+                condition
+            }
+            _ => {
+                let value = self.look(expression, Look::Truth);
+                if !expression.is_compare_expr() {
+                    self.truth_of(value, range_of(expression));
+                }
+                match self.attempt_in(value, 0) {
+                    Some(attempt) => Condition {
+                        when_true: vec![attempt],
+                        when_false: Vec::new(),
+                    },
+                    None => Condition::default(),
+                }
+            }
+        }
+    }
+
+    fn truth_of(&mut self, base: ValueId, range: Range) {
+        let may_be_container = matches!(
+            self.get(base),
+            Value::Parameter(_)
+                | Value::Global(_)
+                | Value::Captured(_)
+                | Value::Attribute { .. }
+                | Value::Item { .. }
+                | Value::Element(_)
+                | Value::Join(_)
+                | Value::Read(_)
+                | Value::Imported { .. }
+        );
+        if may_be_container {
+            self.op(OpKind::Truth { base }, range);
+        }
+    }
+
+    /// The attempt to take a lock whose result a value is.
+    fn attempt_in(&self, value: ValueId, depth: u32) -> Option<Attempt<'a>> {
+        let frame = &self.frames[self.frames.len() - 1];
+        match self.get(value) {
+            Value::Call(index) => frame.attempts.get(index).cloned(),
+            Value::Join(list) if depth < 3 => {
+                // `got = False`, then `got = lock.acquire(...)` on some path.
+                let mut found = None;
+                for &part in frame.function.list(*list) {
+                    match self.get(part) {
+                        Value::Constant(Constant::False | Constant::None) | Value::Unknown => {}
+                        _ => {
+                            if found.is_some() {
+                                return None;
+                            }
+                            found = Some(self.attempt_in(part, depth + 1)?);
+                        }
+                    }
+                }
+                found
+            }
+            _ => None,
+        }
+    }
+
+    /// The lock of an attempt is taken from here on.
+    pub(super) fn acquired(&mut self, attempt: &Attempt<'a>) {
+        let frame = self.frame();
+        let already = frame.held.sets[frame.flow.held as usize]
+            .iter()
+            .any(|held| held.region == attempt.region);
+        if already {
+            return;
+        }
+        let mut set = frame.held.sets[frame.flow.held as usize].clone();
+        set.push(super::Held {
+            lock: attempt.lock,
+            region: attempt.region,
+        });
+        frame.flow.held = frame.held.intern(set);
+        let taken = Taken {
+            lock: attempt.lock,
+            text: attempt.text,
+            region: attempt.region,
+            acquired: attempt.range,
+        };
+        if !frame.flow.taken.contains(&taken) {
+            frame.flow.taken.push(taken);
+        }
+        self.op(
+            OpKind::Acquire {
+                lock: attempt.lock,
+                region: attempt.region,
+            },
+            attempt.range,
+        );
+    }
+
+    /// The variable a name stands for, when other functions can see it.
+    pub(super) fn variable_named(&mut self, text: &'a str) -> Option<Variable> {
+        let name = self.name(text);
+        let at_module = self.frames.len() == 1;
+        let last = self.frames.len() - 1;
+        let frame = &self.frames[last];
+        if at_module && frame.classes.is_empty() || frame.names.globals.contains(text) {
+            return self
+                .module_values
+                .contains(text)
+                .then_some(Variable::Global(name));
+        }
+        if frame.names.nonlocals.contains(text) || frame.names.rebound_inside.contains(text) {
+            return Some(Variable::Cell(name));
+        }
+        if frame.slots.contains_key(text) || frame.names.bound.contains(text) {
+            return None;
+        }
+        for outer in self.frames[..last].iter().rev() {
+            if outer.index == 0 {
+                break;
+            }
+            if outer.names.bound.contains(text) || outer.slots.contains_key(text) {
+                return outer
+                    .names
+                    .rebound_inside
+                    .contains(text)
+                    .then_some(Variable::Cell(name));
+            }
+        }
+        self.module_values
+            .contains(text)
+            .then_some(Variable::Global(name))
+    }
+
+    /// Loads a name.
+    pub(super) fn load_name(&mut self, text: &'a str, range: Range, look: Look) -> ValueId {
+        let name = self.name(text);
+        let last = self.frames.len() - 1;
+        {
+            let frame = &self.frames[last];
+            for scope in frame.classes.iter().rev().take(1) {
+                if let Some(&value) = scope.names.get(text) {
+                    return value;
+                }
+            }
+        }
+        if let Some(variable) = self.variable_named(text) {
+            let op = self.op(OpKind::ReadVariable { variable, look }, range);
+            let local = {
+                let frame = self.frame();
+                frame
+                    .slots
+                    .get(text)
+                    .and_then(|&slot| frame.flow.env.get(slot).copied())
+            };
+            // The owner of a cell knows what it assigned; others only know the name.
+            return match (variable, local) {
+                (Variable::Cell(_), Some(value)) if value != ValueId::UNKNOWN => {
+                    let read = self.value(Value::Read(op));
+                    let list = self.list(&[read, value]);
+                    self.value(Value::Join(list))
+                }
+                _ => self.value(Value::Read(op)),
+            };
+        }
+        let frame = &self.frames[last];
+        if let Some(&slot) = frame.slots.get(text)
+            && (last > 0 || !frame.names.bound.contains(text))
+        {
+            return frame.flow.env.get(slot).copied().unwrap_or_default();
+        }
+        if last > 0 && frame.names.bound.contains(text) && !frame.names.globals.contains(text) {
+            return ValueId::UNKNOWN;
+        }
+        let captured = self.frames[..last]
+            .iter()
+            .rev()
+            .take_while(|outer| outer.index != 0)
+            .any(|outer| outer.names.bound.contains(text) || outer.slots.contains_key(text));
+        if captured {
+            self.plain(Value::Captured(name))
+        } else {
+            self.plain(Value::Global(name))
+        }
+    }
+
+    fn look(&mut self, expression: &'a Expr, look: Look) -> ValueId {
+        let range = range_of(expression);
+        match expression {
+            Expr::Name(it) => self.load_name(&it.id, range, look),
+            Expr::Attribute(it) => {
+                let base = self.expression(&it.value);
+                let name = self.name(&it.attr);
+                if it.attr.as_str() == "_is_free_threaded" {
+                    self.shape(ShapeKind::NoSuchFreeThreadedTest, range);
+                }
+                self.load_attribute(base, name, range, look)
+            }
+            Expr::Subscript(it) => {
+                let base = self.expression(&it.value);
+                let key = self.expression(&it.slice);
+                let op = self.op(OpKind::ItemRead { base, key }, range);
+                self.value(Value::Item { base, key, op })
+            }
+            Expr::Call(it) => self.call(it, false),
+            Expr::Await(it) => {
+                let value = self.expression(&it.value);
+                if let Value::Call(index) = *self.get(value) {
+                    self.frame().function.calls[index as usize].awaited = true;
+                }
+                value
+            }
+            Expr::BoolOp(it) => self.bool_op(it.op, &it.values, look),
+            Expr::Compare(it) => self.compare(&it.left, &it.ops, &it.comparators, look, range),
+            Expr::Named(it) => {
+                let value = self.look(&it.value, look);
+                self.assign(&it.target, value, range);
+                value
+            }
+            Expr::If(it) => {
+                let first = self.next_op();
+                let condition = self.test(&it.test);
+                let outside = self.frame().control;
+                let held = self.frame().flow.held;
+                self.frame().control = self.control_since(first);
+                self.assume(&condition, true);
+                let a = self.look(&it.body, look);
+                self.frame().flow.held = held;
+                let b = self.look(&it.orelse, look);
+                self.frame().control = outside;
+                self.join_values(a, b)
+            }
+            Expr::Lambda(it) => {
+                let name = self.name("<lambda>");
+                let index = self.function(
+                    name,
+                    Definition {
+                        parameters: it.parameters.as_deref(),
+                        body: Body::Expression(&it.body),
+                        decorators: &[],
+                        is_async: false,
+                        range,
+                        name_range: range,
+                    },
+                );
+                self.value(Value::Function(index))
+            }
+            Expr::BinOp(it) => {
+                let left = self.expression(&it.left);
+                let right = self.expression(&it.right);
+                self.combine(&[left, right])
+            }
+            Expr::UnaryOp(it) => {
+                let value = self.look(&it.operand, look);
+                self.combine(&[value])
+            }
+            Expr::List(it) => self.container(Literal::List, &it.elts),
+            Expr::Tuple(it) => self.container(Literal::Tuple, &it.elts),
+            Expr::Set(it) => self.container(Literal::Set, &it.elts),
+            Expr::Dict(it) => {
+                let mut elements = Vec::new();
+                for item in &it.items {
+                    if let Some(key) = &item.key {
+                        self.expression(key);
+                        elements.push(self.expression(&item.value));
+                    } else {
+                        let spread = self.expression(&item.value);
+                        elements.push(self.value(Value::Element(spread)));
+                    }
+                }
+                self.make_container(Literal::Dict, &elements)
+            }
+            Expr::ListComp(it) => self.comprehension(Literal::List, &it.generators, None, &it.elt),
+            Expr::SetComp(it) => self.comprehension(Literal::Set, &it.generators, None, &it.elt),
+            Expr::DictComp(it) => {
+                self.comprehension(Literal::Dict, &it.generators, it.key.as_deref(), &it.value)
+            }
+            Expr::Generator(it) => {
+                self.comprehension(Literal::Generator, &it.generators, None, &it.elt)
+            }
+            Expr::FString(it) => {
+                let elements: Vec<_> = it.value.elements().collect();
+                self.interpolated(&elements)
+            }
+            Expr::TString(it) => {
+                let elements: Vec<_> = it.value.elements().collect();
+                self.interpolated(&elements)
+            }
+            Expr::StringLiteral(it) => {
+                let text = it.value.to_str();
+                let name = (text.len() <= 40).then(|| Name::new(text));
+                self.constant(Constant::Text(name))
+            }
+            Expr::BytesLiteral(_) => self.constant(Constant::Text(None)),
+            Expr::NumberLiteral(_) => self.constant(Constant::Number),
+            Expr::BooleanLiteral(it) => self.constant(if it.value {
+                Constant::True
+            } else {
+                Constant::False
+            }),
+            Expr::NoneLiteral(_) => self.constant(Constant::None),
+            Expr::EllipsisLiteral(_) => self.constant(Constant::Number),
+            Expr::Yield(it) => {
+                let value = match &it.value {
+                    Some(value) => self.expression(value),
+                    None => self.constant(Constant::None),
+                };
+                self.op(OpKind::Yield { value }, range);
+                ValueId::UNKNOWN
+            }
+            Expr::YieldFrom(it) => {
+                let inner = self.expression(&it.value);
+                self.op(OpKind::Iterate { base: inner }, range);
+                let value = self.value(Value::Element(inner));
+                self.op(OpKind::Yield { value }, range);
+                ValueId::UNKNOWN
+            }
+            Expr::Starred(it) => {
+                let value = self.expression(&it.value);
+                self.value(Value::Element(value))
+            }
+            Expr::Slice(it) => {
+                for bound in it.lower.iter().chain(&it.upper).chain(&it.step) {
+                    self.expression(bound);
+                }
+                ValueId::UNKNOWN
+            }
+            Expr::IpyEscapeCommand(_) => ValueId::UNKNOWN,
+        }
+    }
+
+    fn load_attribute(&mut self, base: ValueId, name: Name, range: Range, look: Look) -> ValueId {
+        // Attributes of modules, classes by name and constants are looked up, not raced on,
+        // unless the program finds a store; what cannot be an object needs no op.
+        let op = match self.get(base) {
+            Value::Unknown | Value::Constant(_) | Value::Combined(_) => {
+                return ValueId::UNKNOWN;
+            }
+            Value::Container { .. } | Value::Super => u32::MAX,
+            _ => self.op(OpKind::Read { base, name, look }, range),
+        };
+        self.value(Value::Attribute { base, name, op })
+    }
+
+    fn combine(&mut self, parts: &[ValueId]) -> ValueId {
+        let mut known: Vec<_> = parts
+            .iter()
+            .copied()
+            .filter(|&it| it != ValueId::UNKNOWN && !matches!(self.get(it), Value::Constant(_)))
+            .collect();
+        known.dedup();
+        if known.is_empty() {
+            return self.constant(Constant::Number);
+        }
+        let list = self.list(&known);
+        self.value(Value::Combined(list))
+    }
+
+    fn interpolated(&mut self, elements: &[&'a InterpolatedStringElement]) -> ValueId {
+        let mut parts = Vec::new();
+        for element in elements {
+            if let InterpolatedStringElement::Interpolation(it) = element {
+                parts.push(self.expression(&it.expression));
+                if let Some(spec) = &it.format_spec {
+                    let nested: Vec<_> = spec.elements.iter().collect();
+                    self.interpolated(&nested);
+                }
+            }
+        }
+        self.combine(&parts)
+    }
+
+    fn bool_op(&mut self, op: BoolOp, values: &'a [Expr], look: Look) -> ValueId {
+        let outside = self.frame().control;
+        let first = self.next_op();
+        let held = self.frame().flow.held;
+        let mut joined = ValueId::UNKNOWN;
+        for (index, value) in values.iter().enumerate() {
+            let last = index + 1 == values.len();
+            let result = if last {
+                self.look(value, look)
+            } else {
+                let result = self.look(value, Look::Truth);
+                self.truth_of(result, range_of(value));
+                if op == BoolOp::And
+                    && let Some(attempt) = self.attempt_in(result, 0)
+                {
+                    self.acquired(&attempt);
+                }
+                result
+            };
+            joined = self.join_values(joined, result);
+            self.frame().control = outside;
+            self.frame().control = self.control_since(first);
+        }
+        self.frame().control = outside;
+        self.frame().flow.held = held;
+        joined
+    }
+
+    fn compare(
+        &mut self,
+        left: &'a Expr,
+        ops: &[CmpOp],
+        comparators: &'a [Expr],
+        look: Look,
+        range: Range,
+    ) -> ValueId {
+        let with_none = matches!(ops, [CmpOp::Is | CmpOp::IsNot | CmpOp::Eq | CmpOp::NotEq])
+            && comparators.first().is_some_and(Expr::is_none_literal_expr);
+        let inner = match look {
+            _ if with_none => Look::IsNone,
+            Look::Truth => Look::Compare,
+            _ => Look::Use,
+        };
+        let mut parts = vec![self.look(left, inner)];
+        for (op, comparator) in ops.iter().zip(comparators) {
+            let value = self.look(comparator, inner);
+            if matches!(op, CmpOp::In | CmpOp::NotIn) {
+                self.op(OpKind::Contains { base: value }, range);
+            } else {
+                parts.push(value);
+            }
+        }
+        if comparators.iter().any(Expr::is_string_literal_expr) && self.is_build_flag(parts[0]) {
+            self.shape(ShapeKind::BuildFlagComparedWithText, range);
+        }
+        self.combine(&parts)
+    }
+
+    /// Whether a value is `sysconfig.get_config_var("Py_GIL_DISABLED")`.
+    fn is_build_flag(&self, value: ValueId) -> bool {
+        let Value::Call(index) = self.get(value) else {
+            return false;
+        };
+        let frame = &self.frames[self.frames.len() - 1];
+        let call = &frame.function.calls[*index as usize];
+        frame.function.list(call.arguments).iter().any(|&argument| {
+            matches!(
+                self.get(argument),
+                Value::Constant(Constant::Text(Some(text))) if text.as_str() == "Py_GIL_DISABLED"
+            )
+        })
+    }
+
+    fn container(&mut self, literal: Literal, elements: &'a [Expr]) -> ValueId {
+        let elements: Vec<_> = elements.iter().map(|it| self.expression(it)).collect();
+        self.make_container(literal, &elements)
+    }
+
+    fn make_container(&mut self, literal: Literal, elements: &[ValueId]) -> ValueId {
+        let many = self.frame().loop_depth > 0;
+        let elements = self.list(elements);
+        self.value(Value::Container {
+            literal,
+            elements,
+            many,
+        })
+    }
+
+    fn comprehension(
+        &mut self,
+        literal: Literal,
+        generators: &'a [Comprehension],
+        key: Option<&'a Expr>,
+        element: &'a Expr,
+    ) -> ValueId {
+        let outside = self.frame().control;
+        let outer_many = self.frame().loop_depth > 0;
+        let mut shadowed = Vec::new();
+        for generator in generators {
+            let iterated = self.expression(&generator.iter);
+            self.frame().loop_depth += 1;
+            self.op(
+                OpKind::Iterate { base: iterated },
+                range_of(&generator.iter),
+            );
+            let value = self.value(Value::Element(iterated));
+            self.bind_target(&generator.target, value, &mut shadowed);
+            for test in &generator.ifs {
+                let first = self.next_op();
+                let condition = self.test(test);
+                self.frame().control = self.control_since(first);
+                self.assume(&condition, true);
+            }
+        }
+        if let Some(key) = key {
+            self.expression(key);
+        }
+        let element = self.expression(element);
+        let frame = self.frame();
+        frame.loop_depth -= u32::try_from(generators.len()).unwrap_or(0);
+        frame.control = outside;
+        for (slot, value) in shadowed.into_iter().rev() {
+            self.restore(slot, value);
+        }
+        let elements = self.list(&[element]);
+        self.value(Value::Container {
+            literal,
+            elements,
+            many: outer_many,
+        })
+    }
+
+    /// Binds comprehension targets, which shadow variables of the function until the end.
+    fn bind_target(
+        &mut self,
+        target: &'a Expr,
+        value: ValueId,
+        shadowed: &mut Vec<(&'a str, Option<ValueId>)>,
+    ) {
+        match target {
+            Expr::Name(name) => {
+                let text: &'a str = &name.id;
+                let frame = self.frame();
+                let before = frame
+                    .slots
+                    .get(text)
+                    .map(|&slot| frame.flow.env.get(slot).copied().unwrap_or_default());
+                let slot = frame.slot(text);
+                if frame.flow.env.len() <= slot {
+                    frame.flow.env.resize(slot + 1, ValueId::UNKNOWN);
+                }
+                frame.flow.env[slot] = value;
+                shadowed.push((text, before));
+                let interned = self.name(text);
+                self.bind_cell(interned, value);
+            }
+            Expr::Tuple(it) => {
+                let element = self.value(Value::Element(value));
+                for target in &it.elts {
+                    self.bind_target(target, element, shadowed);
+                }
+            }
+            Expr::List(it) => {
+                let element = self.value(Value::Element(value));
+                for target in &it.elts {
+                    self.bind_target(target, element, shadowed);
+                }
+            }
+            Expr::Starred(it) => self.bind_target(&it.value, value, shadowed),
+            _ => self.assign(target, value, range_of(target)),
+        }
+    }
+
+    fn restore(&mut self, text: &'a str, before: Option<ValueId>) {
+        let frame = self.frame();
+        match before {
+            Some(value) => {
+                if let Some(&slot) = frame.slots.get(text)
+                    && let Some(place) = frame.flow.env.get_mut(slot)
+                {
+                    *place = value;
+                }
+            }
+            None => {
+                // The name is not the function's: later loads look further out again.
+                frame.slots.remove(text);
+            }
+        }
+    }
+
+    /// Walks a call.
+    pub(super) fn call(&mut self, call: &'a ExprCall, statement: bool) -> ValueId {
+        let range = range_of(call);
+        let mut receiver = None;
+        let callee = match &*call.func {
+            Expr::Attribute(it) => {
+                let base = self.expression(&it.value);
+                receiver = Some((base, &*it.value, it.attr.as_str()));
+                let name = self.name(&it.attr);
+                if it.attr.as_str() == "_is_free_threaded" {
+                    self.shape(ShapeKind::NoSuchFreeThreadedTest, range);
+                }
+                self.value(Value::Attribute {
+                    base,
+                    name,
+                    op: u32::MAX,
+                })
+            }
+            Expr::Name(it) if it.id.as_str() == "super" && call.arguments.args.len() != 1 => {
+                return self.plain(Value::Super);
+            }
+            other => self.expression(other),
+        };
+        let arguments: Vec<_> = call
+            .arguments
+            .args
+            .iter()
+            .map(|it| self.expression(it))
+            .collect();
+        let starred = call
+            .arguments
+            .args
+            .last()
+            .is_some_and(Expr::is_starred_expr);
+        let mut keywords = Vec::new();
+        for keyword in &call.arguments.keywords {
+            let value = self.expression(&keyword.value);
+            if let Some(name) = &keyword.arg {
+                keywords.push((self.name(name), value));
+            }
+        }
+        let arguments = self.list(&arguments);
+        let frame = self.frame();
+        let index = u32::try_from(frame.function.calls.len()).unwrap_or(0);
+        let many = frame.loop_depth > 0;
+        frame.function.calls.push(Call {
+            callee,
+            arguments,
+            keywords,
+            starred,
+            statement,
+            awaited: false,
+            many,
+        });
+        self.op(OpKind::Call(index), range);
+        if let Some((base, spelled, method)) = receiver {
+            match method {
+                "acquire" => self.acquire_call(call, index, base, spelled, range),
+                "release" if call.arguments.is_empty() => {
+                    self.release_call(base, spelled, range);
+                }
+                "enter_context" | "enter_async_context" => {
+                    if let Some(&context) = self.frame_list(arguments).first() {
+                        let region = self.hold(context);
+                        let is_async = method != "enter_context";
+                        self.op(
+                            OpKind::Enter {
+                                context,
+                                region,
+                                is_async,
+                            },
+                            range,
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.value(Value::Call(index))
+    }
+
+    fn frame_list(&self, list: super::List) -> Vec<ValueId> {
+        let frame = &self.frames[self.frames.len() - 1];
+        frame.function.list(list).to_vec()
+    }
+
+    fn acquire_call(
+        &mut self,
+        call: &'a ExprCall,
+        index: u32,
+        lock: ValueId,
+        spelled: &'a Expr,
+        range: Range,
+    ) {
+        let is_true = |it: &Expr| matches!(it, Expr::BooleanLiteral(literal) if literal.value);
+        let arguments = &call.arguments;
+        let blocking = arguments.args.first().is_none_or(is_true)
+            && arguments.args.len() < 2
+            && arguments.keywords.iter().all(|keyword| {
+                keyword.arg.as_ref().is_some_and(|it| it == "blocking") && is_true(&keyword.value)
+            });
+        let frame = self.frame();
+        let region = frame.regions;
+        frame.regions += 1;
+        let text = self.source(range_of(spelled));
+        let attempt = Attempt {
+            lock,
+            text,
+            region,
+            range,
+        };
+        if blocking {
+            self.acquired(&attempt);
+        }
+        self.frame().attempts.insert(index, attempt);
+    }
+
+    fn release_call(&mut self, lock: ValueId, spelled: &'a Expr, range: Range) {
+        self.op(OpKind::Release { lock }, range);
+        let text = self.source(range_of(spelled));
+        let set = {
+            let frame = self.frame();
+            frame.released.insert(text);
+            frame.flow.taken.retain(|taken| taken.text != text);
+            frame.held.sets[frame.flow.held as usize].clone()
+        };
+        let kept: Vec<_> = set
+            .into_iter()
+            .filter(|held| !self.same(held.lock, lock))
+            .collect();
+        let frame = self.frame();
+        frame.flow.held = frame.held.intern(kept);
+    }
+
+    /// A type annotation as a value that names a class; its ops do not count.
+    pub(super) fn annotation(&mut self, annotation: Option<&'a Expr>) -> ValueId {
+        match annotation {
+            Some(Expr::Name(it)) => {
+                let name = self.name(&it.id);
+                self.plain(Value::Global(name))
+            }
+            Some(Expr::Attribute(it)) => {
+                let base = self.annotation(Some(&it.value));
+                if base == ValueId::UNKNOWN {
+                    return base;
+                }
+                let name = self.name(&it.attr);
+                self.value(Value::Attribute {
+                    base,
+                    name,
+                    op: u32::MAX,
+                })
+            }
+            Some(Expr::StringLiteral(it)) => {
+                let text = it.value.to_str();
+                let is_name = !text.is_empty()
+                    && text.chars().all(|it| it.is_alphanumeric() || it == '_')
+                    && !text.starts_with(|it: char| it.is_ascii_digit());
+                if is_name {
+                    self.plain(Value::Global(Name::new(text)))
+                } else {
+                    ValueId::UNKNOWN
+                }
+            }
+            Some(Expr::Subscript(it)) => match &*it.value {
+                Expr::Name(name) if name.id.as_str() == "Optional" => {
+                    self.annotation(Some(&it.slice))
+                }
+                _ => ValueId::UNKNOWN,
+            },
+            Some(Expr::BinOp(it)) if it.right.is_none_literal_expr() => {
+                self.annotation(Some(&it.left))
+            }
+            _ => ValueId::UNKNOWN,
+        }
+    }
+
+    /// The op that loaded `base.name`, if `value` is computed from it.
+    pub(super) fn depends_on_attribute(
+        &self,
+        value: ValueId,
+        base: ValueId,
+        name: Name,
+        depth: u32,
+    ) -> Option<u32> {
+        self.depends(value, depth, &|walker, value| match value {
+            Value::Attribute {
+                base: other,
+                name: attribute,
+                op,
+            } if *attribute == name && *op != u32::MAX && walker.same(*other, base) => Some(*op),
+            _ => None,
+        })
+    }
+
+    /// The op that loaded the variable, if `value` is computed from it.
+    pub(super) fn depends_on_variable(
+        &self,
+        value: ValueId,
+        variable: Variable,
+        depth: u32,
+    ) -> Option<u32> {
+        self.depends(value, depth, &|walker, value| match value {
+            Value::Read(op) if walker.variable_of(*op) == Some(variable) => Some(*op),
+            _ => None,
+        })
+    }
+
+    /// The op that loaded `base[key]`, if `value` is computed from it.
+    pub(super) fn depends_on_item(
+        &self,
+        value: ValueId,
+        base: ValueId,
+        key: ValueId,
+        depth: u32,
+    ) -> Option<u32> {
+        self.depends(value, depth, &|walker, value| match value {
+            Value::Item {
+                base: other,
+                key: other_key,
+                op,
+            } if walker.same(*other, base) && walker.same(*other_key, key) => Some(*op),
+            Value::Call(index) => {
+                // `d.get(k)` loads `d[k]` as well.
+                let frame = &walker.frames[walker.frames.len() - 1];
+                let call = &frame.function.calls[*index as usize];
+                let Value::Attribute {
+                    base: other, name, ..
+                } = walker.get(call.callee)
+                else {
+                    return None;
+                };
+                let first = frame.function.list(call.arguments).first().copied()?;
+                if name.as_str() != "get" || !walker.same(*other, base) || !walker.same(first, key)
+                {
+                    return None;
+                }
+                let found = frame
+                    .function
+                    .ops
+                    .iter()
+                    .rposition(|op| op.kind == OpKind::Call(*index))?;
+                u32::try_from(found).ok()
+            }
+            _ => None,
+        })
+    }
+
+    fn depends(
+        &self,
+        value: ValueId,
+        depth: u32,
+        found: &dyn Fn(&Self, &Value) -> Option<u32>,
+    ) -> Option<u32> {
+        if depth > DEPENDENCY_DEPTH {
+            return None;
+        }
+        let this = self.get(value);
+        if let Some(op) = found(self, this) {
+            return Some(op);
+        }
+        let frame = &self.frames[self.frames.len() - 1];
+        let parts: Vec<ValueId> = match this {
+            Value::Combined(list) | Value::Join(list) => frame.function.list(*list).to_vec(),
+            Value::Container { elements, .. } => frame.function.list(*elements).to_vec(),
+            Value::Element(inner) => vec![*inner],
+            Value::Call(index) => {
+                let call = &frame.function.calls[*index as usize];
+                frame.function.list(call.arguments).to_vec()
+            }
+            _ => Vec::new(),
+        };
+        parts
+            .into_iter()
+            .find_map(|part| self.depends(part, depth + 1, found))
+    }
+}
