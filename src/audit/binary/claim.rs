@@ -72,7 +72,9 @@ fn claim_of_code(image: &Image<'_>, hook: &Hook) -> Claim {
             Claim::Unknown("its initialisation is too long to follow".into())
         }
         [] => Claim::Unknown("its initialisation could not be followed to an end".into()),
-        _ => Claim::Unknown("its initialisation declares different things on different paths".into()),
+        _ => {
+            Claim::Unknown("its initialisation declares different things on different paths".into())
+        }
     }
 }
 
@@ -114,6 +116,8 @@ fn claim_of_slot(slot: GilSlot, initialisation: Initialisation) -> Claim {
         GilSlot::NotUsed => Claim::NotUsed(initialisation),
         GilSlot::Used => Claim::Used(initialisation),
         GilSlot::Missing => Claim::Silent(initialisation),
-        GilSlot::Unreadable => Claim::Unknown("its slots are filled with values that are not visible".into()),
+        GilSlot::Unreadable => {
+            Claim::Unknown("its slots are filled with values that are not visible".into())
+        }
     }
 }

@@ -158,7 +158,10 @@ pub fn definitions_named(image: &Image<'_>, module: &str) -> Vec<Definition> {
     let mut found = Vec::new();
     for segment in image.segments.iter().filter(|segment| !segment.code) {
         for at in memchr::memmem::find_iter(segment.bytes, &SHAPE) {
-            let Some(address) = segment.address.checked_add(at as u64).and_then(|it| it.checked_sub(12))
+            let Some(address) = segment
+                .address
+                .checked_add(at as u64)
+                .and_then(|it| it.checked_sub(12))
             else {
                 continue;
             };
@@ -166,7 +169,10 @@ pub fn definitions_named(image: &Image<'_>, module: &str) -> Vec<Definition> {
                 continue;
             }
             let zeros = [16, 24, 32, 40, 48];
-            if zeros.iter().any(|offset| image.read(address + offset, 8) != Some(0)) {
+            if zeros
+                .iter()
+                .any(|offset| image.read(address + offset, 8) != Some(0))
+            {
                 continue;
             }
             let name = image

@@ -22,7 +22,7 @@ use iced_x86::{
 };
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
-use super::definition::{Definition, Memory, definition, export_table, GilSlot};
+use super::definition::{Definition, GilSlot, Memory, definition, export_table};
 use super::image::{Format, Hook, Image, Pointer};
 
 /// Instructions in all, over all paths of one module.
@@ -159,7 +159,11 @@ fn read(state: &State, image: &Image<'_>, address: u64, size: u64) -> Option<u64
 }
 
 fn mask(size: usize) -> u64 {
-    if size >= 8 { u64::MAX } else { (1 << (8 * size)) - 1 }
+    if size >= 8 {
+        u64::MAX
+    } else {
+        (1 << (8 * size)) - 1
+    }
 }
 
 fn sign_extend(value: u64, size: usize) -> u64 {
@@ -213,7 +217,17 @@ impl<'i, 'd> Executor<'i, 'd> {
                 }
                 state.steps += 1;
                 self.steps += 1;
-                let ip=state.ip; if matches!(self.step(&mut state), Step::End) { if std::env::var_os("TR").is_some() { eprintln!("end at {ip:x} rax={:x?} depth={} defs={:x?} mods={:?}", state.general[0], state.calls.len(), state.definitions, state.modules); }
+                let ip = state.ip;
+                if matches!(self.step(&mut state), Step::End) {
+                    if std::env::var_os("TR").is_some() {
+                        eprintln!(
+                            "end at {ip:x} rax={:x?} depth={} defs={:x?} mods={:?}",
+                            state.general[0],
+                            state.calls.len(),
+                            state.definitions,
+                            state.modules
+                        );
+                    }
                     break;
                 }
             }
@@ -258,7 +272,8 @@ impl<'i, 'd> Executor<'i, 'd> {
             let entry = state.memory.entry(cell).or_insert_with(|| {
                 let mut bytes = [0; 8];
                 let mut known = 0;
-                if image.contains(cell) && !matches!(image.pointer(cell), Some(Pointer::Import(_))) {
+                if image.contains(cell) && !matches!(image.pointer(cell), Some(Pointer::Import(_)))
+                {
                     if let Some(Pointer::Address(value)) = image.pointer(cell) {
                         bytes = value.to_le_bytes();
                         known = 0xff;
@@ -318,7 +333,11 @@ impl<'i, 'd> Executor<'i, 'd> {
             OpKind::Memory => {
                 let address = Self::address(state, instruction);
                 let size = instruction.memory_size().size();
-                if size > 8 { None } else { self.load(state, address, size) }
+                if size > 8 {
+                    None
+                } else {
+                    self.load(state, address, size)
+                }
             }
             OpKind::NearBranch64 => Some(instruction.near_branch64()),
             _ => instruction.try_immediate(operand).ok(),
@@ -361,7 +380,9 @@ impl<'i, 'd> Executor<'i, 'd> {
             FlowControl::IndirectBranch => {
                 // A jump through a pointer: the stub of an import, or a tail call.
                 match self.operand(state, &instruction, 0) {
-                    Some(target) if self.import_name(target).is_some() => self.imported(state, target),
+                    Some(target) if self.import_name(target).is_some() => {
+                        self.imported(state, target)
+                    }
                     Some(target) if self.image.contains(target) => {
                         state.ip = target;
                         Step::Next
@@ -471,7 +492,12 @@ impl<'i, 'd> Executor<'i, 'd> {
                 }
                 // Two paths that meet again with the same history are one.
                 let mut hasher = FxHasher::default();
-                (state.general[4], &state.calls, &state.definitions, &state.modules)
+                (
+                    state.general[4],
+                    &state.calls,
+                    &state.definitions,
+                    &state.modules,
+                )
                     .hash(&mut hasher);
                 let history = hasher.finish();
                 let jump = self.seen.insert((target, history));
@@ -498,7 +524,9 @@ impl<'i, 'd> Executor<'i, 'd> {
         } else {
             &[7, 6, 2, 1, 8, 9]
         };
-        order.get(index).and_then(|&position| state.general[position])
+        order
+            .get(index)
+            .and_then(|&position| state.general[position])
     }
 
     /// Registers and memory that a call to unknown code leaves unknown.
@@ -546,7 +574,9 @@ impl<'i, 'd> Executor<'i, 'd> {
                     result = Some(found);
                 }
             }
-            "PyModule_Create2" | "PyModule_FromDefAndSpec2" | "PyModule_NewObject"
+            "PyModule_Create2"
+            | "PyModule_FromDefAndSpec2"
+            | "PyModule_NewObject"
             | "PyModule_New" => {
                 let module = Self::new_object(state, 0);
                 state.modules.push((module, GilSlot::Missing));
@@ -595,12 +625,25 @@ impl<'i, 'd> Executor<'i, 'd> {
                 }
                 result = first;
             }
-            "abort" | "exit" | "_exit" | "__stack_chk_fail" | "_Unwind_Resume" | "__cxa_throw"
-            | "__cxa_rethrow" | "_ZSt9terminatev" | "_ZSt17__throw_bad_allocv"
-            | "_ZSt20__throw_length_errorPKc" | "_ZSt19__throw_logic_errorPKc"
-            | "_ZSt20__throw_out_of_rangePKc" | "_ZSt25__throw_bad_function_callv"
-            | "_Py_FatalErrorFunc" | "Py_FatalError" | "__assert_fail" | "__cxa_bad_cast"
-            | "__cxa_pure_virtual" | "__cxa_throw_bad_array_new_length" => return Step::End,
+            "abort"
+            | "exit"
+            | "_exit"
+            | "__stack_chk_fail"
+            | "_Unwind_Resume"
+            | "__cxa_throw"
+            | "__cxa_rethrow"
+            | "_ZSt9terminatev"
+            | "_ZSt17__throw_bad_allocv"
+            | "_ZSt20__throw_length_errorPKc"
+            | "_ZSt19__throw_logic_errorPKc"
+            | "_ZSt20__throw_out_of_rangePKc"
+            | "_ZSt25__throw_bad_function_callv"
+            | "_Py_FatalErrorFunc"
+            | "Py_FatalError"
+            | "__assert_fail"
+            | "__cxa_bad_cast"
+            | "__cxa_pure_virtual"
+            | "__cxa_throw_bad_array_new_length" => return Step::End,
             _ => {}
         }
         self.forget_call(state);
@@ -656,8 +699,13 @@ impl<'i, 'd> Executor<'i, 'd> {
                 state.general[5] = self.load(state, frame, 8);
                 state.general[4] = frame.map(|it| it.wrapping_add(8));
             }
-            Mnemonic::Nop | Mnemonic::Endbr64 | Mnemonic::Pause | Mnemonic::Mfence
-            | Mnemonic::Lfence | Mnemonic::Sfence | Mnemonic::Prefetcht0 => {}
+            Mnemonic::Nop
+            | Mnemonic::Endbr64
+            | Mnemonic::Pause
+            | Mnemonic::Mfence
+            | Mnemonic::Lfence
+            | Mnemonic::Sfence
+            | Mnemonic::Prefetcht0 => {}
             Mnemonic::Xor | Mnemonic::Sub
                 if instruction.op0_kind() == OpKind::Register
                     && instruction.op1_kind() == OpKind::Register
@@ -674,11 +722,17 @@ impl<'i, 'd> Executor<'i, 'd> {
             Mnemonic::And | Mnemonic::Or | Mnemonic::Xor | Mnemonic::Test => {
                 self.logic(state, instruction);
             }
-            Mnemonic::Add | Mnemonic::Sub | Mnemonic::Cmp | Mnemonic::Inc | Mnemonic::Dec
+            Mnemonic::Add
+            | Mnemonic::Sub
+            | Mnemonic::Cmp
+            | Mnemonic::Inc
+            | Mnemonic::Dec
             | Mnemonic::Neg => self.arithmetic(state, instruction),
             Mnemonic::Not => {
                 let size = Self::size_of_first(instruction);
-                let value = self.operand(state, instruction, 0).map(|it| !it & mask(size));
+                let value = self
+                    .operand(state, instruction, 0)
+                    .map(|it| !it & mask(size));
                 self.write(state, instruction, value);
             }
             Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar => self.shift(state, instruction),
@@ -712,7 +766,11 @@ impl<'i, 'd> Executor<'i, 'd> {
                     Mnemonic::Stosd => 4,
                     _ => 1,
                 };
-                let count = if instruction.has_rep_prefix() { state.general[1] } else { Some(1) };
+                let count = if instruction.has_rep_prefix() {
+                    state.general[1]
+                } else {
+                    Some(1)
+                };
                 if let (Some(count), Some(to)) = (count, state.general[7]) {
                     let value = state.general[0].map(|it| it & mask(size as usize));
                     for index in 0..count.min(1024) {
@@ -731,8 +789,16 @@ impl<'i, 'd> Executor<'i, 'd> {
                 if instruction.code() == Code::Movsq_m64_m64
                     || instruction.code() == Code::Movsb_m8_m8 =>
             {
-                let size = if instruction.mnemonic() == Mnemonic::Movsq { 8 } else { 1 };
-                let count = if instruction.has_rep_prefix() { state.general[1] } else { Some(1) };
+                let size = if instruction.mnemonic() == Mnemonic::Movsq {
+                    8
+                } else {
+                    1
+                };
+                let count = if instruction.has_rep_prefix() {
+                    state.general[1]
+                } else {
+                    Some(1)
+                };
                 if let (Some(count), Some(to), Some(from)) =
                     (count, state.general[7], state.general[6])
                 {
@@ -757,7 +823,10 @@ impl<'i, 'd> Executor<'i, 'd> {
         let writes = |access| {
             matches!(
                 access,
-                OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
+                OpAccess::Write
+                    | OpAccess::CondWrite
+                    | OpAccess::ReadWrite
+                    | OpAccess::ReadCondWrite
             )
         };
         let mut registers = Vec::new();
@@ -789,12 +858,15 @@ impl<'i, 'd> Executor<'i, 'd> {
     fn logic(&mut self, state: &mut State, instruction: &Instruction) {
         let size = Self::size_of_first(instruction);
         let left = self.operand(state, instruction, 0);
-        let right = self.operand(state, instruction, 1).map(|it| it & mask(size));
+        let right = self
+            .operand(state, instruction, 1)
+            .map(|it| it & mask(size));
         let value = match (instruction.mnemonic(), left, right) {
             (Mnemonic::Or, Some(a), Some(b)) => Some(a | b),
             (Mnemonic::Xor, Some(a), Some(b)) => Some(a ^ b),
             (Mnemonic::And | Mnemonic::Test, Some(a), Some(b)) => Some(a & b),
-            (Mnemonic::And | Mnemonic::Test, Some(0), _) | (Mnemonic::And | Mnemonic::Test, _, Some(0)) => Some(0),
+            (Mnemonic::And | Mnemonic::Test, Some(0), _)
+            | (Mnemonic::And | Mnemonic::Test, _, Some(0)) => Some(0),
             (Mnemonic::Or, _, Some(b)) | (Mnemonic::Or, Some(b), _) if b == mask(size) => Some(b),
             _ => None,
         };
@@ -824,7 +896,11 @@ impl<'i, 'd> Executor<'i, 'd> {
         let value = match (left, right) {
             (Some(a), Some(b)) => {
                 let (a, b) = (a & mask(size), b & mask(size));
-                let value = if add { a.wrapping_add(b) } else { a.wrapping_sub(b) } & mask(size);
+                let value = if add {
+                    a.wrapping_add(b)
+                } else {
+                    a.wrapping_sub(b)
+                } & mask(size);
                 let top = |it: u64| it >> (8 * size - 1) & 1 == 1;
                 state.flags = Flags {
                     zero: Some(value == 0),
@@ -860,7 +936,10 @@ impl<'i, 'd> Executor<'i, 'd> {
             match instruction.mnemonic() {
                 Mnemonic::Shl => a.checked_shl(count).unwrap_or(0) & mask(size),
                 Mnemonic::Shr => (a & mask(size)).checked_shr(count).unwrap_or(0),
-                _ => ((sign_extend(a, size).cast_signed() >> count.min(63)).cast_unsigned()) & mask(size),
+                _ => {
+                    ((sign_extend(a, size).cast_signed() >> count.min(63)).cast_unsigned())
+                        & mask(size)
+                }
             }
         });
         self.write(state, instruction, value);
@@ -938,14 +1017,26 @@ impl<'i, 'd> Executor<'i, 'd> {
         };
         let wide = |operand| {
             instruction.op_kind(operand) == OpKind::Register
-                && (instruction.op_register(operand).is_ymm() || instruction.op_register(operand).is_zmm())
+                && (instruction.op_register(operand).is_ymm()
+                    || instruction.op_register(operand).is_zmm())
         };
         if wide(0) || wide(1) {
             return false;
         }
         match instruction.mnemonic() {
-            M::Movaps | M::Movups | M::Movdqa | M::Movdqu | M::Movapd | M::Movupd | M::Vmovaps
-            | M::Vmovups | M::Vmovdqa | M::Vmovdqu | M::Vmovapd | M::Vmovupd | M::Movntdq
+            M::Movaps
+            | M::Movups
+            | M::Movdqa
+            | M::Movdqu
+            | M::Movapd
+            | M::Movupd
+            | M::Vmovaps
+            | M::Vmovups
+            | M::Vmovdqa
+            | M::Vmovdqu
+            | M::Vmovapd
+            | M::Vmovupd
+            | M::Movntdq
             | M::Movntps => {
                 let value = lanes(self, state, 1, 16);
                 store(self, state, value, 16);
@@ -1019,7 +1110,9 @@ impl<'i, 'd> Executor<'i, 'd> {
 }
 
 fn vector_index(register: Register) -> Option<usize> {
-    register.is_vector_register().then(|| register.number() % 32)
+    register
+        .is_vector_register()
+        .then(|| register.number() % 32)
 }
 
 fn register(state: &State, register: Register) -> Value {
@@ -1040,7 +1133,10 @@ fn register(state: &State, register: Register) -> Value {
 }
 
 fn is_high_byte(register: Register) -> bool {
-    matches!(register, Register::AH | Register::BH | Register::CH | Register::DH)
+    matches!(
+        register,
+        Register::AH | Register::BH | Register::CH | Register::DH
+    )
 }
 
 fn set_register(state: &mut State, register: Register, value: Value) {
@@ -1055,16 +1151,23 @@ fn set_register(state: &mut State, register: Register, value: Value) {
     *slot = match register.size() {
         8 => value,
         4 => value.map(|it| it & mask(4)),
-        2 => slot.zip(value).map(|(old, new)| old & !mask(2) | new & mask(2)),
-        _ if is_high_byte(register) => {
-            slot.zip(value).map(|(old, new)| old & !0xff00 | (new & 0xff) << 8)
-        }
+        2 => slot
+            .zip(value)
+            .map(|(old, new)| old & !mask(2) | new & mask(2)),
+        _ if is_high_byte(register) => slot
+            .zip(value)
+            .map(|(old, new)| old & !0xff00 | (new & 0xff) << 8),
         _ => slot.zip(value).map(|(old, new)| old & !0xff | new & 0xff),
     };
 }
 
 fn condition(flags: Flags, code: ConditionCode) -> Option<bool> {
-    let Flags { zero, sign, carry, overflow } = flags;
+    let Flags {
+        zero,
+        sign,
+        carry,
+        overflow,
+    } = flags;
     let less = sign.zip(overflow).map(|(sign, overflow)| sign != overflow);
     let either = |a: Option<bool>, b: Option<bool>| match (a, b) {
         (Some(true), _) | (_, Some(true)) => Some(true),

@@ -77,7 +77,8 @@ pub fn image(data: &[u8]) -> Result<Image<'_>, ImageError> {
     // Segments in the order of their load commands: the fixup tables name them by index.
     let mut segments = Vec::new();
     let mut base = None;
-    let mut commands = MachHeader64::<Endianness>::parse(data, 0)?.load_commands(endian, data, 0)?;
+    let mut commands =
+        MachHeader64::<Endianness>::parse(data, 0)?.load_commands(endian, data, 0)?;
     while let Some(command) = commands.next()? {
         let LoadCommandVariant::Segment64(segment, _) = command.variant()? else {
             continue;
@@ -100,7 +101,8 @@ pub fn image(data: &[u8]) -> Result<Image<'_>, ImageError> {
 
     // A run-length encoded table can name more slots than the file has bytes.
     let limit = data.len() / 4 + 1;
-    let mut commands = MachHeader64::<Endianness>::parse(data, 0)?.load_commands(endian, data, 0)?;
+    let mut commands =
+        MachHeader64::<Endianness>::parse(data, 0)?.load_commands(endian, data, 0)?;
     while let Some(command) = commands.next()? {
         match command.variant()? {
             LoadCommandVariant::DyldInfo(info) => {

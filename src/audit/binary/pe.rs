@@ -25,9 +25,17 @@ pub fn image(data: &[u8]) -> Result<Image<'_>, ImageError> {
         let bytes = section.pe_data(data).unwrap_or_default();
         image.segments.push(Segment {
             address: base.wrapping_add(u64::from(section.virtual_address.get(LE))),
-            size: u64::from(section.virtual_size.get(LE).max(section.size_of_raw_data.get(LE))),
+            size: u64::from(
+                section
+                    .virtual_size
+                    .get(LE)
+                    .max(section.size_of_raw_data.get(LE)),
+            ),
             bytes,
-            code: section.characteristics.get(LE).contains(pe::IMAGE_SCN_MEM_EXECUTE),
+            code: section
+                .characteristics
+                .get(LE)
+                .contains(pe::IMAGE_SCN_MEM_EXECUTE),
         });
     }
     for export in file.exports()? {

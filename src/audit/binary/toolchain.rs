@@ -87,7 +87,11 @@ pub fn toolchain(image: &Image<'_>) -> Option<Toolchain> {
     if find("__mypyc.").is_some() || find("__mypyc\0").is_some() {
         return named("mypyc");
     }
-    if image.bound.iter().any(|(_, name)| name.contains("5boost6python")) {
+    if image
+        .bound
+        .iter()
+        .any(|(_, name)| name.contains("5boost6python"))
+    {
         return named("Boost.Python");
     }
     if find("swig_runtime_data").is_some() {
