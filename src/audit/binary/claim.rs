@@ -54,17 +54,11 @@ pub fn claim(image: &Image<'_>, hook: &Hook) -> Claim {
 
 fn claim_of_code(image: &Image<'_>, hook: &Hook) -> Claim {
     let execution = execute(image, hook);
-    let mut claims: Vec<Claim> = Vec::new();
-    let mut foreign = false;
-    for ending in &execution.endings {
-        match ending {
-            Ending::Foreign => foreign = true,
-            Ending::Definition(definition) => claims.push(claim_of_definition(definition)),
-            Ending::Module(gil) => claims.push(claim_of_slot(*gil, Initialisation::SinglePhase)),
-            Ending::Slots(gil) => claims.push(claim_of_slot(*gil, Initialisation::Export)),
-        }
+    let foreign = execution.endings.contains(&Ending::Foreign);
+    let mut claims = claims_of(&execution.endings);
+    if claims.is_empty() {
+        claims = claims_of(&execution.inferred);
     }
-    claims.dedup();
     match &claims[..] {
         [claim] => claim.clone(),
         [] if foreign => Claim::Unknown("its module object is made by code in another file".into()),
@@ -76,6 +70,22 @@ fn claim_of_code(image: &Image<'_>, hook: &Hook) -> Claim {
             Claim::Unknown("its initialisation declares different things on different paths".into())
         }
     }
+}
+
+fn claims_of(endings: &[Ending]) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for ending in endings {
+        let claim = match ending {
+            Ending::Foreign => continue,
+            Ending::Definition(definition) => claim_of_definition(definition),
+            Ending::Module(gil) => claim_of_slot(*gil, Initialisation::SinglePhase),
+            Ending::Slots(gil) => claim_of_slot(*gil, Initialisation::Export),
+        };
+        if !claims.contains(&claim) {
+            claims.push(claim);
+        }
+    }
+    claims
 }
 
 /// Without following code: definitions that bear the module's name.

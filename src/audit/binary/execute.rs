@@ -31,8 +31,8 @@ const MAX_STEPS: u32 = 400_000;
 const MAX_PATH_STEPS: u32 = 60_000;
 /// Paths followed to their end.
 const MAX_PATHS: u32 = 400;
-/// How often one path may take the same undecided branch, so that loops end.
-const MAX_REVISITS: u8 = 2;
+/// How much of the stack distinguishes two paths, in 8-byte cells.
+const FRAME_CELLS: u64 = 24;
 /// Nested calls.
 const MAX_DEPTH: usize = 24;
 
@@ -60,6 +60,8 @@ pub enum Ending {
 pub struct Execution {
     /// The different endings of paths that succeeded.
     pub endings: Vec<Ending>,
+    /// Endings of paths whose result was lost track of, where only one object could be meant.
+    pub inferred: Vec<Ending>,
     /// A bound was hit before all paths were followed.
     pub incomplete: bool,
 }
@@ -100,7 +102,6 @@ struct State {
     /// Modules created here, and what was said about their GIL.
     modules: Vec<(u64, GilSlot)>,
     steps: u32,
-    branches: FxHashMap<u64, u8>,
 }
 
 struct Executor<'i, 'd> {
@@ -196,7 +197,6 @@ impl<'i, 'd> Executor<'i, 'd> {
             definitions: Vec::new(),
             modules: Vec::new(),
             steps: 0,
-            branches: FxHashMap::default(),
         };
         state.general[4] = Some(STACK + STACK_SIZE / 2 + 8);
         executor.pending.push(state);
@@ -458,20 +458,22 @@ impl<'i, 'd> Executor<'i, 'd> {
             Ending::Module(gil)
         } else if let Some(&found) = state.definitions.iter().find(|it| Some(**it) == result) {
             Ending::Definition(definition(&view, found))
-        } else if result.is_none()
-            && let [found] = state.definitions[..]
+        } else if let (None, &[found], []) = (result, &state.definitions[..], &state.modules[..]) {
+            return self.infer(Ending::Definition(definition(&view, found)));
+        } else if let (None, [], &[(_, gil)]) = (result, &state.definitions[..], &state.modules[..])
         {
-            Ending::Definition(definition(&view, found))
-        } else if result.is_none()
-            && let [(_, gil)] = state.modules[..]
-        {
-            // The result went through memory we lost track of; there is one module it can be.
-            Ending::Module(gil)
+            return self.infer(Ending::Module(gil));
         } else {
             Ending::Foreign
         };
         if !self.outcome.endings.contains(&ending) {
             self.outcome.endings.push(ending);
+        }
+    }
+
+    fn infer(&mut self, ending: Ending) {
+        if !self.outcome.inferred.contains(&ending) {
+            self.outcome.inferred.push(ending);
         }
     }
 
@@ -485,21 +487,7 @@ impl<'i, 'd> Executor<'i, 'd> {
             Some(true) => state.ip = target,
             Some(false) => {}
             None => {
-                let count = state.branches.entry(instruction.ip()).or_insert(0);
-                *count += 1;
-                if *count > MAX_REVISITS {
-                    return Step::End;
-                }
-                // Two paths that meet again with the same history are one.
-                let mut hasher = FxHasher::default();
-                (
-                    state.general[4],
-                    &state.calls,
-                    &state.definitions,
-                    &state.modules,
-                )
-                    .hash(&mut hasher);
-                let history = hasher.finish();
+                let history = history(state);
                 let jump = self.seen.insert((target, history));
                 let fall = self.seen.insert((state.ip, history));
                 match (jump, fall) {
@@ -599,6 +587,8 @@ impl<'i, 'd> Executor<'i, 'd> {
                 return self.leave(state);
             }
             "__cxa_guard_acquire" => result = Some(1),
+            // Nothing is found when a module is imported for the first time.
+            "PyState_FindModule" => result = Some(0),
             "malloc" | "_Znwm" | "_Znam" | "PyMem_Malloc" | "PyObject_Malloc"
             | "PyMem_RawMalloc" => {
                 result = Some(Self::new_object(state, first.unwrap_or(4096)));
@@ -1107,6 +1097,26 @@ impl<'i, 'd> Executor<'i, 'd> {
         }
         true
     }
+}
+
+/// Two paths that meet again with the same history are one: what the interpreter was told, where
+/// calls return to, the registers that survive calls, and the stack frame.
+fn history(state: &State) -> u64 {
+    const SURVIVING: [usize; 8] = [0, 3, 4, 5, 12, 13, 14, 15];
+    let mut hasher = FxHasher::default();
+    (&state.calls, &state.definitions, &state.modules).hash(&mut hasher);
+    for position in SURVIVING {
+        state.general[position].hash(&mut hasher);
+    }
+    if let Some(stack) = state.general[4] {
+        for cell in 0..FRAME_CELLS {
+            state
+                .memory
+                .get(&((stack & !7).wrapping_add(8 * cell)))
+                .hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 fn vector_index(register: Register) -> Option<usize> {
