@@ -1,1 +1,249 @@
-//! Drives the one path from files to findings.
+//! Drives the one path from files to findings, for every front end.
+//!
+//! A [`Host`] holds what changes (the files, the texts that replace them); a [`Snapshot`] of it
+//! answers. Facts are computed for each file on its own and remembered by content, so an edit in
+//! one file never recomputes another file's facts; linking and the rules run anew.
+
+mod cache;
+mod module;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rustc_hash::FxHashMap;
+
+use crate::config::Settings;
+use crate::findings::outcome::Outcome;
+use crate::models::Models;
+use crate::source::files::{Files, Listing, Memory, Overlay};
+use crate::source::text::Sources;
+
+pub use cache::Cache;
+pub use module::floor;
+
+use module::Remembered;
+
+/// A run was cancelled before it came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled;
+
+/// One run while it goes on: others may cancel it and ask how far it is.
+#[derive(Debug, Default)]
+pub struct Job {
+    cancelled: AtomicBool,
+    done: AtomicUsize,
+    total: AtomicUsize,
+    recomputed: AtomicUsize,
+}
+
+impl Job {
+    /// Asks the run to stop soon.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// The run was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Files done and files there are.
+    pub fn progress(&self) -> (usize, usize) {
+        let done = self.done.load(Ordering::Relaxed);
+        (done, self.total.load(Ordering::Relaxed))
+    }
+
+    /// Files whose facts had to be computed because no cache had them.
+    pub fn recomputed(&self) -> usize {
+        self.recomputed.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> Result<(), Cancelled> {
+        if self.is_cancelled() {
+            return Err(Cancelled);
+        }
+        Ok(())
+    }
+}
+
+/// What may happen to the files of a host.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The text of a file is this from now on, whatever the disk says.
+    Edited(PathBuf, Arc<str>),
+    /// The text on disk counts again.
+    Closed(PathBuf),
+    /// Files were created, removed or changed on disk.
+    Rescan,
+}
+
+/// The files of a project and what is remembered of them.
+pub struct Host {
+    files: Overlay,
+    listing: Arc<OnceLock<Listing>>,
+    memory: Arc<Memo>,
+    cache: Option<Arc<Cache>>,
+}
+
+/// What outlives a run, in memory.
+#[derive(Default)]
+struct Memo {
+    modules: Mutex<FxHashMap<PathBuf, Remembered>>,
+    models: Mutex<Option<(u64, Arc<Models>)>>,
+}
+
+impl Host {
+    /// A host over files. Paths in changes and outcomes are those of `files`.
+    pub fn new(files: Arc<dyn Files>) -> Self {
+        Self {
+            files: Overlay::over(files),
+            listing: Arc::default(),
+            memory: Arc::default(),
+            cache: None,
+        }
+    }
+
+    /// Keeps facts and outcomes on disk, too.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(Arc::new(cache));
+        self
+    }
+
+    /// Takes a change.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Edited(path, text) => {
+                if self.files.text(&path).is_none() {
+                    self.listing = Arc::default();
+                }
+                self.files.set(path, text);
+            }
+            Change::Closed(path) => {
+                self.files.clear(&path);
+                self.listing = Arc::default();
+            }
+            Change::Rescan => self.listing = Arc::default(),
+        }
+    }
+
+    /// The state of now, which later changes leave alone.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            files: Arc::new(self.files.clone()),
+            dirty: self.files.is_dirty(),
+            listing: Arc::clone(&self.listing),
+            memory: Arc::clone(&self.memory),
+            cache: self.cache.clone(),
+        }
+    }
+}
+
+/// The files at one moment.
+#[derive(Clone)]
+pub struct Snapshot {
+    files: Arc<dyn Files>,
+    dirty: bool,
+    listing: Arc<OnceLock<Listing>>,
+    memory: Arc<Memo>,
+    cache: Option<Arc<Cache>>,
+}
+
+impl Snapshot {
+    /// Analyses the files and says what there is to say.
+    ///
+    /// # Errors
+    /// The job was cancelled.
+    pub fn check(&self, settings: &Settings, job: &Job) -> Result<Outcome, Cancelled> {
+        run::check(self, settings, job)
+    }
+
+    /// The linked program, for whoever asks other questions than the rules do, with the files in
+    /// it; the index is the file identifier.
+    ///
+    /// # Errors
+    /// The job was cancelled.
+    pub fn program(
+        &self,
+        settings: &Settings,
+        job: &Job,
+    ) -> Result<(crate::program::Program, Arc<[PathBuf]>), Cancelled> {
+        run::program(self, settings, job)
+    }
+
+    /// The texts of the files of an outcome.
+    pub fn sources(&self, files: Arc<[PathBuf]>) -> Sources {
+        Sources::new(Arc::clone(&self.files), files)
+    }
+
+    /// Bytes of a file as this snapshot sees them.
+    ///
+    /// # Errors
+    /// As [`Files::read`].
+    pub fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        self.files.read(path)
+    }
+
+    fn listing(&self) -> &Listing {
+        self.listing.get_or_init(|| self.files.list())
+    }
+
+    /// The built-in models and those of the settings.
+    fn models(&self, settings: &Settings) -> Arc<Models> {
+        let key = settings.models.iter().fold(0, |seed, model| {
+            xxhash_rust::xxh3::xxh3_64_with_seed(model.text.as_bytes(), seed)
+        });
+        let mut known = self
+            .memory
+            .models
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, models)) = known.as_ref().filter(|(of, _)| *of == key) {
+            return Arc::clone(models);
+        }
+        let mut models = Models::builtin();
+        for model in &settings.models {
+            // `Settings::resolve` refused files that do not load.
+            let _ = models.load(&model.text);
+        }
+        let models = Arc::new(models);
+        *known = Some((key, Arc::clone(&models)));
+        models
+    }
+}
+
+/// Analyses files that exist in memory only, by path and contents.
+pub fn check_memory(files: &[(&str, &str)], settings: &Settings) -> Outcome {
+    let files = Memory::new(files.iter().map(|(path, text)| (*path, text.as_bytes())));
+    let snapshot = Host::new(Arc::new(files)).snapshot();
+    // Nobody else has the job, so nobody cancels it.
+    snapshot
+        .check(settings, &Job::default())
+        .unwrap_or_default()
+}
+
+/// Stack of the threads that walk syntax trees; `source::depth` bounds what they meet.
+const STACK: usize = 16 * 1024 * 1024;
+
+/// The threads of the analysis, started when first needed.
+fn pool() -> Option<&'static rayon::ThreadPool> {
+    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
+    POOL.get_or_init(|| {
+        let builder = rayon::ThreadPoolBuilder::new()
+            .stack_size(STACK)
+            .thread_name(|index| format!("raceproof-{index}"));
+        builder.build().ok()
+    })
+    .as_ref()
+}
+
+/// Runs `work` on the threads of the analysis. Where the system grants none, it runs on one
+/// thread of its own, and where it grants not even that, here.
+fn on_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    match pool() {
+        Some(pool) => pool.install(work),
+        None => stacker::grow(STACK, work),
+    }
+}

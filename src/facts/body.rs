@@ -58,6 +58,7 @@ pub fn module_facts(path: &str, text: &str, parsed: &Parsed<ModModule>) -> Modul
             .collect(),
         stars: walker.stars,
         is_script: walker.is_script,
+        ignores: super::suppress::ignores(text, parsed),
         directives: directive::directives(text, parsed),
         shapes: walker.shapes,
     }

@@ -13,6 +13,7 @@ mod expression;
 mod held;
 mod scope;
 mod statement;
+pub mod suppress;
 
 use serde::{Deserialize, Serialize};
 
@@ -428,6 +429,8 @@ pub struct ModuleFacts {
     pub stars: Vec<Name>,
     /// Has `if __name__ == "__main__"`.
     pub is_script: bool,
+    /// Comments that silence findings.
+    pub ignores: Vec<suppress::Ignore>,
     /// Comments that declare guards and confinement.
     pub directives: Vec<Directive>,
     /// Strings that some test compares a configuration variable with, and other shapes that

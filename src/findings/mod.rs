@@ -1,5 +1,11 @@
 //! What is reported, and how sure we are.
 
+pub mod baseline;
+pub mod filter;
+pub mod fingerprint;
+pub mod order;
+pub mod outcome;
+
 use serde::{Deserialize, Serialize};
 
 use crate::source::span::Site;

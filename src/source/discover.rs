@@ -91,21 +91,44 @@ impl Kind {
     }
 }
 
-/// A pattern that cannot be read.
-///
-/// # Errors
-/// The first such pattern with what is wrong.
-pub fn check_patterns(patterns: &[String]) -> Result<(), String> {
-    let mut builder = GitignoreBuilder::new("");
-    for pattern in patterns {
-        builder
-            .add_line(None, pattern)
-            .map_err(|error| format!("`{pattern}`: {error}"))?;
+/// Patterns as in `.gitignore`, for paths relative to the root of the project.
+#[derive(Debug, Clone)]
+pub struct Patterns(Gitignore);
+
+impl Patterns {
+    /// Reads the patterns.
+    ///
+    /// # Errors
+    /// The first pattern that cannot be read, with what is wrong.
+    pub fn new<'a>(
+        root: &Path,
+        patterns: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, String> {
+        let mut builder = GitignoreBuilder::new(root);
+        for pattern in patterns {
+            builder
+                .add_line(None, pattern)
+                .map_err(|error| format!("`{pattern}`: {error}"))?;
+        }
+        match builder.build() {
+            Ok(matcher) => Ok(Self(matcher)),
+            Err(error) => Err(error.to_string()),
+        }
     }
-    builder
-        .build()
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+
+    /// A file matches itself or through a directory around it.
+    pub fn match_file(&self, path: &Path) -> bool {
+        if path.is_absolute() {
+            // Outside the root the patterns have no parents to look at.
+            return self.0.matched(path, false).is_ignore();
+        }
+        self.0.matched_path_or_any_parents(path, false).is_ignore()
+    }
+
+    fn match_entry(&self, entry: &DirEntry) -> bool {
+        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+        self.0.matched(entry.path(), is_directory).is_ignore()
+    }
 }
 
 /// Lists the files of a selection: sorted, each once, relative to the root where they lie below it.
@@ -173,14 +196,25 @@ fn walk(selection: &Selection, starts: &[PathBuf], listing: &mut Listing) {
     let Some((first, rest)) = directories.split_first() else {
         return;
     };
-    let exclude = matcher(
-        root,
-        DEFAULT_EXCLUDES
-            .iter()
-            .copied()
-            .chain(strs(&selection.exclude)),
-    );
-    let include = (!selection.include.is_empty()).then(|| matcher(root, strs(&selection.include)));
+    let exclude = DEFAULT_EXCLUDES
+        .iter()
+        .copied()
+        .chain(strs(&selection.exclude));
+    let patterns = Patterns::new(root, exclude).and_then(|exclude| {
+        let include = (!selection.include.is_empty())
+            .then(|| Patterns::new(root, strs(&selection.include)))
+            .transpose()?;
+        Ok((exclude, include))
+    });
+    let (exclude, include) = match patterns {
+        Ok(patterns) => patterns,
+        Err(error) => {
+            listing
+                .problems
+                .push((PathBuf::new(), io::Error::other(error)));
+            return;
+        }
+    };
     let canonical_root = root.canonicalize().unwrap_or_else(|_| root.clone());
 
     let mut builder = WalkBuilder::new(first);
@@ -193,7 +227,8 @@ fn walk(selection: &Selection, starts: &[PathBuf], listing: &mut Listing) {
         .follow_links(true)
         .threads(std::thread::available_parallelism().map_or(1, usize::from))
         .filter_entry(move |entry| {
-            entry.depth() == 0 || !(excluded(&exclude, entry) || leads_back(entry, &canonical_root))
+            entry.depth() == 0
+                || !(exclude.match_entry(entry) || leads_back(entry, &canonical_root))
         });
     let collected = Mutex::new(listing);
     builder.build_parallel().run(|| {
@@ -219,7 +254,7 @@ impl Found<'_, '_> {
     fn take(
         &mut self,
         root: &Path,
-        include: Option<&Gitignore>,
+        include: Option<&Patterns>,
         entry: Result<DirEntry, ignore::Error>,
     ) {
         let entry = match entry {
@@ -240,7 +275,7 @@ impl Found<'_, '_> {
         }
         match Kind::of(entry.path()) {
             Kind::Python => {
-                if include.is_none_or(|include| included(include, within(root, entry.path()))) {
+                if include.is_none_or(|include| include.match_file(within(root, entry.path()))) {
                     self.listing.files.push(relative_to(root, entry.path()));
                 }
             }
@@ -263,29 +298,6 @@ impl Drop for Found<'_, '_> {
 
 fn strs(patterns: &[String]) -> impl Iterator<Item = &str> {
     patterns.iter().map(String::as_str)
-}
-
-/// Patterns that cannot be read were refused by [`check_patterns`] before.
-fn matcher<'a>(root: &Path, patterns: impl Iterator<Item = &'a str>) -> Gitignore {
-    let mut builder = GitignoreBuilder::new(root);
-    for pattern in patterns {
-        let _ = builder.add_line(None, pattern);
-    }
-    builder.build().unwrap_or_else(|_| Gitignore::empty())
-}
-
-fn excluded(exclude: &Gitignore, entry: &DirEntry) -> bool {
-    let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-    exclude.matched(entry.path(), is_directory).is_ignore()
-}
-
-/// A file is included itself or through a directory around it.
-fn included(include: &Gitignore, path: &Path) -> bool {
-    if path.is_absolute() {
-        // Outside the root the patterns have no parents to look at.
-        return include.matched(path, false).is_ignore();
-    }
-    include.matched_path_or_any_parents(path, false).is_ignore()
 }
 
 /// A symbolic link to something below the root, which is met without it.

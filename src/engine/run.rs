@@ -1,0 +1,316 @@
+//! One run: list, extract, link, apply the rules, and say what is to be said.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rayon::prelude::*;
+
+use super::module::{Extractor, Module, Remembered};
+use super::{Cancelled, Job, Snapshot, on_pool};
+use crate::config::Settings;
+use crate::facts::ModuleFacts;
+use crate::findings::outcome::{Coverage, Outcome, Problem};
+use crate::findings::{Severity, baseline::Baseline, filter, fingerprint, order};
+use crate::program::{Options, Program};
+use crate::source::discover::Patterns;
+use crate::source::files::{Listing, Stamp};
+use crate::source::span::FileId;
+
+pub(super) fn check(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    job: &Job,
+) -> Result<Outcome, Cancelled> {
+    let listing = snapshot.listing();
+    let files: Arc<[PathBuf]> = listing.files.as_slice().into();
+    let now = now();
+    // Replaced texts have no stamp, so their outcome is not worth a place on disk.
+    let cache = snapshot.cache.as_deref().filter(|_| !snapshot.dirty);
+    let key = cache.and_then(|cache| {
+        let stamps = stamps(snapshot, listing, now)?;
+        Some((cache, cache.run_key(settings, listing, &stamps)?))
+    });
+    if let Some((cache, key)) = &key
+        && let Some(mut outcome) = cache.outcome(key)
+    {
+        outcome.files = files;
+        return Ok(outcome);
+    }
+    let outcome = on_pool(|| analyse(snapshot, settings, job, &files, now))?;
+    if let Some((cache, key)) = &key {
+        cache.keep_outcome(key, &outcome);
+    }
+    Ok(outcome)
+}
+
+pub(super) fn program(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    job: &Job,
+) -> Result<(Program, Arc<[PathBuf]>), Cancelled> {
+    let files: Arc<[PathBuf]> = snapshot.listing().files.as_slice().into();
+    on_pool(|| {
+        let modules = extract(snapshot, job, &files, now())?;
+        let facts = linkable(&modules);
+        let program = link(snapshot, settings, job, facts)?;
+        Ok((program, Arc::clone(&files)))
+    })
+}
+
+fn analyse(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    job: &Job,
+    files: &Arc<[PathBuf]>,
+    now: u64,
+) -> Result<Outcome, Cancelled> {
+    let listing = snapshot.listing();
+    let modules = extract(snapshot, job, files, now)?;
+    let facts = linkable(&modules);
+    let mut outcome = Outcome {
+        files: Arc::clone(files),
+        problems: problems(listing, &modules),
+        coverage: Coverage {
+            files: facts.len(),
+            lines: facts.iter().map(|(_, facts)| facts.lines as usize).sum(),
+            stubs: listing.stubs,
+            notebooks: listing.notebooks,
+            ..Coverage::default()
+        },
+        ..Outcome::default()
+    };
+    let program = link(snapshot, settings, job, facts.clone())?;
+    let reached = program.coverage();
+    outcome.coverage.functions = reached.functions;
+    outcome.coverage.calls = reached.calls;
+    outcome.coverage.unresolved_calls = reached.unresolved_calls;
+    outcome.coverage.limits = reached.limits;
+    job.check()?;
+    let mut findings = crate::rules::check_all(&program);
+    drop(program);
+    job.check()?;
+
+    let sources = snapshot.sources(Arc::clone(files));
+    order::sort(&mut findings, files);
+    fingerprint::fill(&mut findings, &sources);
+    let overrides = overrides(settings);
+    filter::configure(
+        &mut findings,
+        &sources,
+        &|rule, path, severity| level(settings, &overrides, rule, path, severity),
+        &mut outcome.hidden,
+    );
+    let ignores: Vec<_> = facts
+        .iter()
+        .map(|(file, facts)| (*file, facts.ignores.as_slice()))
+        .filter(|(_, ignores)| !ignores.is_empty())
+        .collect();
+    filter::suppress(
+        &mut findings,
+        &ignores,
+        crate::rule::names(),
+        &sources,
+        &mut outcome.hidden,
+        &mut outcome.notices,
+    );
+    outcome
+        .notices
+        .retain(|notice| filter::in_focus(&notice.path, &settings.focus));
+    filter::focus(
+        &mut findings,
+        &settings.focus,
+        &sources,
+        &mut outcome.hidden,
+    );
+    if let Some(baseline) = &settings.baseline {
+        match Baseline::read(&baseline.text) {
+            Ok(accepted) => {
+                let analysed = |path: &str| {
+                    let path = std::path::Path::new(path);
+                    filter::in_focus(path, &settings.focus)
+                };
+                outcome.hidden.baseline =
+                    accepted.apply(&mut findings, analysed, &mut outcome.notices);
+            }
+            Err(error) => outcome.problems.push(Problem {
+                path: baseline.path.clone(),
+                position: None,
+                message: format!("is not a baseline: {error}"),
+            }),
+        }
+    }
+    outcome.findings = findings;
+    Ok(outcome)
+}
+
+/// The facts of every file, remembered ones where they hold.
+fn extract(
+    snapshot: &Snapshot,
+    job: &Job,
+    files: &[PathBuf],
+    now: u64,
+) -> Result<Vec<Remembered>, Cancelled> {
+    job.check()?;
+    job.total.store(files.len(), Ordering::Relaxed);
+    let before = std::mem::take(
+        &mut *snapshot
+            .memory
+            .modules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    );
+    let extractor = Extractor {
+        files: &*snapshot.files,
+        cache: snapshot.cache.as_deref(),
+        now,
+        recomputed: &job.recomputed,
+    };
+    let extracted: Result<Vec<Remembered>, Cancelled> = files
+        .par_iter()
+        .map(|path| {
+            job.check()?;
+            let module = extractor.module(path, before.get(path));
+            job.done.fetch_add(1, Ordering::Relaxed);
+            Ok(module)
+        })
+        .collect();
+    let modules = match extracted {
+        Ok(modules) => modules,
+        Err(cancelled) => {
+            // What is known stays known.
+            let mut remembered = snapshot
+                .memory
+                .modules
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if remembered.is_empty() {
+                *remembered = before;
+            }
+            return Err(cancelled);
+        }
+    };
+    if let Some(cache) = &snapshot.cache {
+        cache.finish();
+    }
+    *snapshot
+        .memory
+        .modules
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) =
+        files.iter().cloned().zip(modules.iter().cloned()).collect();
+    Ok(modules)
+}
+
+fn link(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    job: &Job,
+    facts: Vec<(FileId, Arc<ModuleFacts>)>,
+) -> Result<Program, Cancelled> {
+    let models = snapshot.models(settings);
+    let options = Options {
+        target: settings.target,
+        callers: settings.callers,
+    };
+    let program = Program::link(facts, &models, &options, &|| job.is_cancelled());
+    job.check()?;
+    Ok(program)
+}
+
+fn linkable(modules: &[Remembered]) -> Vec<(FileId, Arc<ModuleFacts>)> {
+    modules
+        .iter()
+        .enumerate()
+        .filter_map(|(index, remembered)| {
+            let facts = remembered.module.facts.as_ref()?;
+            Some((FileId(u32::try_from(index).ok()?), Arc::clone(facts)))
+        })
+        .collect()
+}
+
+fn problems(listing: &Listing, modules: &[Remembered]) -> Vec<Problem> {
+    let unlisted = listing.problems.iter().map(|(path, error)| Problem {
+        path: path.clone(),
+        position: None,
+        message: match error.kind() {
+            std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+            _ => error.to_string(),
+        },
+    });
+    let unread = listing
+        .files
+        .iter()
+        .zip(modules)
+        .filter_map(|(path, remembered)| {
+            let Module { problem, .. } = &remembered.module;
+            let (position, message) = problem.as_ref()?;
+            Some(Problem {
+                path: path.clone(),
+                position: *position,
+                message: message.clone(),
+            })
+        });
+    let mut problems: Vec<Problem> = unlisted.chain(unread).collect();
+    problems.sort();
+    problems
+}
+
+type Overrides<'a> = Vec<(Patterns, &'a [(String, crate::config::Level)])>;
+
+fn overrides(settings: &Settings) -> Overrides<'_> {
+    settings
+        .overrides
+        .iter()
+        .filter_map(|entry| {
+            let paths = entry.paths.iter().map(String::as_str);
+            // `Table::read` refused patterns that cannot be read.
+            let patterns = Patterns::new(std::path::Path::new(""), paths).ok()?;
+            Some((patterns, entry.rules.as_slice()))
+        })
+        .collect()
+}
+
+fn level(
+    settings: &Settings,
+    overrides: &Overrides<'_>,
+    rule: &str,
+    path: &std::path::Path,
+    severity: Severity,
+) -> Option<Severity> {
+    let here = overrides
+        .iter()
+        .rev()
+        .filter(|(patterns, _)| patterns.match_file(path))
+        .find_map(|(_, rules)| rules.iter().rev().find(|(name, _)| name == rule));
+    if let Some((_, level)) = here {
+        return level.severity();
+    }
+    if let Some(selected) = &settings.select
+        && !selected.iter().any(|name| name == rule)
+    {
+        return None;
+    }
+    match settings.rules.get(rule) {
+        Some(level) => level.severity(),
+        None => Some(severity),
+    }
+}
+
+/// The state of every file, when all of them tell by it that they are unchanged.
+fn stamps(snapshot: &Snapshot, listing: &Listing, now: u64) -> Option<Vec<Stamp>> {
+    let stamp = |path: &PathBuf| {
+        snapshot
+            .files
+            .stamp(path)
+            .filter(|stamp| stamp.is_settled(now))
+    };
+    on_pool(|| listing.files.par_iter().map(stamp).collect())
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0))
+}
