@@ -69,11 +69,13 @@ fn check_program(
         .collect();
     let outcome = engine::check_memory(&files, settings);
     for problem in &outcome.problems {
-        failures.push(format!(
-            "{}: {}",
-            place(page, &program.files[0], 1),
-            problem.message
-        ));
+        let file = program
+            .files
+            .iter()
+            .find(|it| problem.path.ends_with(&it.path));
+        let line = problem.position.map_or(1, |it| it.line as usize);
+        let here = place(page, file.unwrap_or(&program.files[0]), line);
+        failures.push(format!("{here}: {}", problem.message));
     }
     let texts: Vec<SourceText> = program
         .files
