@@ -87,6 +87,21 @@ impl Page {
         })
     }
 
+    /// The page for people: title, summary and body.
+    pub fn markdown(&self) -> String {
+        format!("# `{}`\n\n{}\n\n{}\n", self.name, self.summary, self.body)
+    }
+
+    /// Where the page can be read on the web, in the state of this version.
+    pub fn url(&self) -> String {
+        format!(
+            "{}/blob/v{}/rules/{}.md",
+            env!("CARGO_PKG_REPOSITORY"),
+            env!("CARGO_PKG_VERSION"),
+            self.name
+        )
+    }
+
     /// The text under a heading of the second level, without the heading.
     pub fn section(&self, heading: &str) -> Option<&str> {
         let mut start = None;

@@ -1,15 +1,29 @@
 //! `raceproof server`.
 
+use std::io::{BufReader, BufWriter};
 use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::lsp::{self, Ended};
+
 /// Arguments of `raceproof server`.
 #[derive(Debug, Args)]
-pub struct ServerArgs {}
+#[command(
+    after_help = "Editors start this command themselves; docs/editors.md has the settings for each."
+)]
+pub struct ServerArgs {
+    /// Accepted because some clients add it; standard input and output are all there is.
+    #[arg(long, hide = true)]
+    stdio: bool,
+}
 
-/// Runs `raceproof server`.
+/// Runs `raceproof server`: 0 after `shutdown` and `exit`, 1 when the client has gone otherwise.
 pub fn run(_args: ServerArgs) -> ExitCode {
-    super::output::complain("`raceproof server` is not built yet");
-    ExitCode::from(super::FAILURE)
+    let input = BufReader::new(std::io::stdin());
+    let output = BufWriter::new(std::io::stdout());
+    match lsp::serve(input, output) {
+        Ended::Orderly => ExitCode::SUCCESS,
+        Ended::Abrupt => ExitCode::FAILURE,
+    }
 }

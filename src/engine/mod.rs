@@ -75,6 +75,8 @@ pub enum Change {
     Edited(PathBuf, Arc<str>),
     /// The text on disk counts again.
     Closed(PathBuf),
+    /// A file was changed on disk.
+    Touched(PathBuf),
     /// Files were created, removed or changed on disk.
     Rescan,
 }
@@ -125,6 +127,8 @@ impl Host {
                 self.files.clear(&path);
                 self.listing = Arc::default();
             }
+            // Whoever reads the file next looks at its state on disk.
+            Change::Touched(_) => {}
             Change::Rescan => self.listing = Arc::default(),
         }
     }

@@ -138,6 +138,7 @@ fn analyse(
                 path: baseline.path.clone(),
                 position: None,
                 message: format!("is not a baseline: {error}"),
+                ignore: None,
             }),
         }
     }
@@ -238,6 +239,7 @@ fn problems(listing: &Listing, modules: &[Remembered]) -> Vec<Problem> {
             std::io::ErrorKind::NotFound => "does not exist".to_owned(),
             _ => error.to_string(),
         },
+        ignore: None,
     });
     let unread = listing
         .files
@@ -250,6 +252,7 @@ fn problems(listing: &Listing, modules: &[Remembered]) -> Vec<Problem> {
                 path: path.clone(),
                 position: *position,
                 message: message.clone(),
+                ignore: None,
             })
         });
     let mut problems: Vec<Problem> = unlisted.chain(unread).collect();

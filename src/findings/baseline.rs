@@ -112,6 +112,7 @@ impl Baseline {
                         "the baseline accepts a `{}` on `{}` that is no longer found; write the baseline again with `raceproof baseline`",
                         entry.rule, entry.state
                     ),
+                    ignore: None,
                 });
             }
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 
-use super::outcome::{Hidden, Problem};
+use super::outcome::{Hidden, IdleIgnore, Problem};
 use super::{Finding, Severity};
 use crate::facts::suppress::Ignore;
 use crate::source::span::FileId;
@@ -90,41 +90,53 @@ pub fn suppress(
     for (file, ignores) in ignores {
         for (index, ignore) in ignores.iter().enumerate() {
             let flags = used.get(&(*file, index));
-            for message in complaints(ignore, flags.map(Vec::as_slice), rules) {
+            for (message, rule) in complaints(ignore, flags.map(Vec::as_slice), rules) {
                 notices.push(Problem {
                     path: sources.path(*file).to_path_buf(),
                     position: Some(sources.text(*file).position(ignore.comment.start)),
                     message,
+                    ignore: Some(IdleIgnore {
+                        comment: ignore.comment,
+                        rule,
+                    }),
                 });
             }
         }
     }
 }
 
-fn complaints(ignore: &Ignore, used: Option<&[bool]>, rules: &[&str]) -> Vec<String> {
+/// What is wrong with a comment, each with the name it is about.
+fn complaints(
+    ignore: &Ignore,
+    used: Option<&[bool]>,
+    rules: &[&str],
+) -> Vec<(String, Option<String>)> {
     if let Some(problem) = &ignore.problem {
-        return vec![format!("ignore comment without effect: {problem}")];
+        let message = format!("ignore comment without effect: {problem}");
+        return vec![(message, None)];
     }
     if ignore.rules.is_empty() {
         return match used {
             Some(_) => Vec::new(),
-            None => vec!["unused ignore comment: nothing is found here".to_owned()],
+            None => vec![(
+                "unused ignore comment: nothing is found here".to_owned(),
+                None,
+            )],
         };
     }
     let mut complaints = Vec::new();
     for (index, name) in ignore.rules.iter().enumerate() {
-        if !rules.contains(&name.as_str()) {
+        let message = if !rules.contains(&name.as_str()) {
             let hint = crate::config::nearest(name, rules)
                 .map(|near| format!("; did you mean `{near}`?"))
                 .unwrap_or_default();
-            complaints.push(format!(
-                "ignore comment names the unknown rule `{name}`{hint}"
-            ));
+            format!("ignore comment names the unknown rule `{name}`{hint}")
         } else if !used.is_some_and(|used| used[index]) {
-            complaints.push(format!(
-                "unused ignore comment: `{name}` finds nothing here"
-            ));
-        }
+            format!("unused ignore comment: `{name}` finds nothing here")
+        } else {
+            continue;
+        };
+        complaints.push((message, Some(name.clone())));
     }
     complaints
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Finding;
-use crate::source::span::Position;
+use crate::source::span::{Position, Range};
 
 /// Everything a run has to say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,4 +69,15 @@ pub struct Problem {
     pub position: Option<Position>,
     /// What is wrong and what to do.
     pub message: String,
+    /// The ignore comment it is about.
+    pub ignore: Option<IdleIgnore>,
+}
+
+/// An ignore comment, or a name in one, that can go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct IdleIgnore {
+    /// The comment.
+    pub comment: Range,
+    /// The name that is there in vain; `None` for the whole comment.
+    pub rule: Option<String>,
 }

@@ -3,19 +3,14 @@
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use super::context::{Context, insert, replace};
-use super::{Proposal, Safety};
+use super::{Proposal, Safety, Source};
+use crate::source::span::Range;
 
 const MARK: &str = "raceproof: ignore[";
-
-/// Rules about the ignore comments themselves.
-const ABOUT_IGNORES: &[&str] = &["unused-ignore", "unknown-rule"];
 
 /// Silences the finding where it is reported. The reason is left to the one who knows it.
 pub(super) fn add(context: &Context<'_>) -> Option<Proposal> {
     let rule = &context.finding.rule;
-    if context.rule_is(ABOUT_IGNORES) {
-        return None;
-    }
     let start = TextSize::from(context.finding.primary.range.start);
     let end = context.line_end(start);
     let edit = match context.trailing_comment(start) {
@@ -34,55 +29,60 @@ pub(super) fn add(context: &Context<'_>) -> Option<Proposal> {
     ))
 }
 
-/// Removes the rule that an ignore comment names in vain, or the comment when it names no other.
-pub(super) fn remove(context: &Context<'_>) -> Option<Proposal> {
-    if !context.rule_is(ABOUT_IGNORES) {
-        return None;
-    }
-    let start = TextSize::from(context.finding.primary.range.start);
-    let primary = TextRange::new(start, context.finding.primary.range.end.into());
-    let comment = context
-        .comments(TextRange::new(
-            context.line_start(start),
-            context.line_end(start),
-        ))
-        .find(|it| it.intersect(primary).is_some())?;
-    let list = names(context, comment)?;
-    let text = context.text(list);
+/// Removes the name of a rule from an ignore comment, or the comment when no other name is left.
+pub(super) fn remove(source: &Source<'_>, comment: Range, rule: Option<&str>) -> Option<Proposal> {
+    let comment = TextRange::new(comment.start.into(), comment.end.into());
+    let text = source
+        .text
+        .get(comment.start().to_usize()..comment.end().to_usize())?;
     let title = "Remove the ignore that nothing needs";
-    let mut offset = list.start();
-    let mut kept = Vec::new();
-    for part in text.split(',') {
-        let range = TextRange::at(offset, TextSize::of(part));
-        offset = range.end() + TextSize::of(',');
-        if !(primary.contains_range(range) || range.contains_range(primary)) {
-            kept.push(part.trim());
+    if let (Some(rule), Some(list)) = (rule, list_of(text, comment.start())) {
+        let kept: Vec<&str> = source.text[list]
+            .split(',')
+            .map(str::trim)
+            .filter(|it| !it.is_empty() && *it != rule)
+            .collect();
+        if !kept.is_empty() {
+            let edit = replace(list, kept.join(", "));
+            return Some(Proposal::new(title, Safety::Safe, vec![edit]));
         }
     }
-    if !kept.is_empty() && primary != comment {
-        return Some(Proposal::new(
-            title,
-            Safety::Safe,
-            vec![replace(list, kept.join(", "))],
-        ));
-    }
-    let line = context.line_start(start);
-    let range = if context.indentation(comment).is_some() {
-        TextRange::new(line, context.next_line(start))
+    // What stands before the mark, such as `# noqa`, is another comment.
+    let mark = text.find("raceproof:")?;
+    let hash = text[..mark].rfind('#')?;
+    let start = comment.start() + TextSize::try_from(hash).ok()?;
+    let before = &source.text[..start.to_usize()];
+    let line = before.rfind(['\n', '\r']).map_or(0, |it| it + 1);
+    let kept = before[line..].trim_end();
+    let end = comment.end().to_usize();
+    let (start, end) = if kept.is_empty() {
+        let rest = &source.text[end..];
+        let broken = if rest.starts_with("\r\n") {
+            2
+        } else {
+            rest.len().min(1)
+        };
+        (line, end + broken)
     } else {
-        let before = context.before_in_line(comment.start()).trim_end();
-        TextRange::new(line + TextSize::of(before), comment.end())
+        (line + kept.len(), end)
     };
+    let range = TextRange::new(
+        TextSize::try_from(start).ok()?,
+        TextSize::try_from(end).ok()?,
+    );
     Some(Proposal::new(title, Safety::Safe, vec![replace(range, "")]))
 }
 
 /// The names between the brackets of an ignore comment.
 fn names(context: &Context<'_>, comment: TextRange) -> Option<TextRange> {
-    let text = context.text(comment);
-    let start = text.find(MARK)? + MARK.len();
-    let length = text[start..].find(']')?;
+    list_of(context.text(comment), comment.start())
+}
+
+fn list_of(comment: &str, offset: TextSize) -> Option<TextRange> {
+    let start = comment.find(MARK)? + MARK.len();
+    let length = comment[start..].find(']')?;
     Some(TextRange::at(
-        comment.start() + TextSize::try_from(start).ok()?,
+        offset + TextSize::try_from(start).ok()?,
         TextSize::try_from(length).ok()?,
     ))
 }

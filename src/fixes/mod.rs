@@ -91,20 +91,22 @@ pub fn fixes(source: &Source<'_>, finding: &Finding) -> Vec<Fix> {
         gil_check::fix,
         hold_guard::fix,
         guarded_by::fix,
-        ignore::remove,
         ignore::add,
     ];
     makers
         .iter()
         .filter_map(|make| make(&context))
-        .map(|proposal| Fix {
-            title: proposal.title,
-            safety: proposal.safety,
-            file: source.file,
-            edits: proposal.edits,
-        })
-        .filter(|fix| apply(source.text, [fix]).1 == 1)
+        .map(|proposal| proposal.of(source))
+        .filter(|fix| together(source.text, [fix]).1 == 1)
         .collect()
+}
+
+/// Removes an ignore comment that silences nothing, or one name from it.
+///
+/// `comment` is the comment's range, `rule` the name that is there in vain, `None` for the whole
+/// comment. `None` comes back when there is no such comment in the text.
+pub fn remove_ignore(source: &Source<'_>, comment: Range, rule: Option<&str>) -> Option<Fix> {
+    Some(ignore::remove(source, comment, rule)?.of(source))
 }
 
 /// What one kind of fix hands to [`fixes`].
@@ -124,14 +126,26 @@ impl Proposal {
             edits,
         }
     }
+
+    fn of(self, source: &Source<'_>) -> Fix {
+        Fix {
+            title: self.title,
+            safety: self.safety,
+            file: source.file,
+            edits: self.edits,
+        }
+    }
 }
 
-/// Applies fixes to a text and says how many fitted.
+/// The edits of those fixes that can be made together, sorted, and how many fixes these are.
 ///
 /// A fix goes in whole or not at all: one that touches a range another has already changed is left
 /// for the next round. Edits that several fixes share (an import, a lock both need) go in once.
 /// A range outside the text, or inside a character, counts as not fitting.
-pub fn apply<'a>(text: &str, fixes: impl IntoIterator<Item = &'a Fix>) -> (String, usize) {
+pub fn together<'a>(
+    text: &str,
+    fixes: impl IntoIterator<Item = &'a Fix>,
+) -> (Vec<&'a Edit>, usize) {
     let mut edits: Vec<&Edit> = Vec::new();
     let mut applied = 0;
     for fix in fixes {
@@ -148,6 +162,12 @@ pub fn apply<'a>(text: &str, fixes: impl IntoIterator<Item = &'a Fix>) -> (Strin
         }
     }
     edits.sort();
+    (edits, applied)
+}
+
+/// Applies those fixes that can be made [`together`], and says how many they were.
+pub fn apply<'a>(text: &str, fixes: impl IntoIterator<Item = &'a Fix>) -> (String, usize) {
+    let (edits, applied) = together(text, fixes);
     let mut result = String::with_capacity(text.len() + 64);
     let mut end = 0;
     for edit in edits {

@@ -70,6 +70,16 @@ impl Selection {
             include: Vec::new(),
         }
     }
+
+    /// A file, relative to the root, is one that [`discover`] would list if it met it. What
+    /// `.gitignore` says is not looked at.
+    pub fn selects(&self, path: &Path) -> bool {
+        let exclude = DEFAULT_EXCLUDES.iter().copied().chain(strs(&self.exclude));
+        let excluded = Patterns::new(&self.root, exclude).is_ok_and(|it| it.match_file(path));
+        let included = self.include.is_empty()
+            || Patterns::new(&self.root, strs(&self.include)).is_ok_and(|it| it.match_file(path));
+        matches!(Kind::of(path), Kind::Python) && included && !excluded
+    }
 }
 
 /// What a file name says about its contents.
