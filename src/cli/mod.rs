@@ -15,6 +15,7 @@ mod explain;
 mod explore;
 mod graph;
 mod output;
+mod project;
 mod rules;
 mod server;
 

@@ -13,11 +13,13 @@ pub struct Project {
     pub table: Table,
 }
 
-/// Looks for the project around `start`, an absolute directory.
+/// Looks for the project around `start`, an absolute directory. A configuration that is named
+/// outright is the one in force, wherever it lies.
 ///
 /// # Errors
-/// The configuration that was found cannot be used.
-pub fn find(start: &Path, rules: &[&str]) -> Result<Project, ConfigError> {
+/// The configuration cannot be used.
+pub fn find(start: &Path, named: Option<&Path>, rules: &[&str]) -> Result<Project, ConfigError> {
+    let mut project = Project::default();
     for directory in start.ancestors() {
         let own = directory.join("raceproof.toml");
         let shared = directory.join("pyproject.toml");
@@ -25,11 +27,14 @@ pub fn find(start: &Path, rules: &[&str]) -> Result<Project, ConfigError> {
         if !own_there && !shared.is_file() {
             continue;
         }
-        let table = Table::read(if own_there { &own } else { &shared }, rules)?;
-        return Ok(Project {
-            root: Some(directory.to_path_buf()),
-            table,
-        });
+        project.root = Some(directory.to_path_buf());
+        if named.is_none() {
+            project.table = Table::read(if own_there { &own } else { &shared }, rules)?;
+        }
+        break;
     }
-    Ok(Project::default())
+    if let Some(named) = named {
+        project.table = Table::read(named, rules)?;
+    }
+    Ok(project)
 }

@@ -70,7 +70,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads `raceproof.toml`, or the table `[tool.raceproof]` of any other TOML file. `rules` are
+    /// Reads the table `[tool.raceproof]` of a `pyproject.toml`, or all of any other file. `rules` are
     /// the names that may be configured.
     ///
     /// # Errors
