@@ -140,7 +140,7 @@ impl Folder {
 
     /// Reads the configuration anew; what was in force stays so when it cannot be read.
     pub(super) fn reload(&mut self) -> Option<String> {
-        let settings = match config::find(&self.root, rule::names())
+        let settings = match config::find(&self.root, None, rule::names())
             .and_then(|project| Settings::resolve(project.table))
         {
             Ok(settings) => settings,
@@ -252,7 +252,7 @@ impl Folder {
 
 /// Root and settings of the project around a directory, and what is wrong with them.
 fn configuration(directory: &Path) -> (Option<PathBuf>, Settings, Option<String>) {
-    let project = match config::find(directory, rule::names()) {
+    let project = match config::find(directory, None, rule::names()) {
         Ok(project) => project,
         Err(error) => return (None, Settings::default(), Some(error.to_string())),
     };
