@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
-use ruff_text_size::Ranged;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
@@ -113,23 +112,25 @@ fn extract(name: &str, bytes: Vec<u8>) -> Module {
     let parsed = match parse(&text) {
         Ok(parsed) => parsed,
         Err(error) => {
-            let offset = u32::try_from(error.offset).unwrap_or(u32::MAX);
-            let position = SourceText::new(text).position(offset);
-            return refused(Some(position), error.to_string());
+            let offset = error.offset.and_then(|offset| u32::try_from(offset).ok());
+            let position = offset.map(|offset| SourceText::new(text).position(offset));
+            return refused(position, error.to_string());
         }
     };
     let facts = module_facts(name, &text, &parsed);
-    let problem = errors(&parsed).first().map(|error| {
-        let more = match errors(&parsed).len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
+    let mut errors = errors(&parsed);
+    let more = match errors.len() {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    let problem = errors.next().map(|error| {
         let message = format!(
             "syntax error: {}{more}; the rest of the file was analysed",
-            error.error
+            error.message
         );
-        (error.range().start().into(), message)
+        (error.offset, message)
     });
+    drop(errors);
     drop(parsed);
     let problem = problem.map(|(offset, message)| {
         let position = SourceText::new(text).position(offset);

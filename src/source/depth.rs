@@ -21,8 +21,8 @@ pub const MAX_DEPTH: usize = 1_000;
 pub struct TooDeep {
     /// Upper bound of the depth.
     pub depth: usize,
-    /// Byte offset of the end of the deepest expression.
-    pub offset: usize,
+    /// Byte offset of the end of the deepest expression, where it is known.
+    pub offset: Option<usize>,
 }
 
 impl fmt::Display for TooDeep {

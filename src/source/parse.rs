@@ -2,7 +2,7 @@
 
 use ruff_python_ast::ModModule;
 use ruff_python_ast::token::TokenKind;
-use ruff_python_parser::{ParseError, ParseOptions, Parsed, parse_unchecked};
+use ruff_python_parser::{ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::Ranged;
 
 use super::depth::{Depth, MAX_DEPTH, TooDeep};
@@ -26,8 +26,9 @@ const DROP_FRAME: usize = 2 * 1024;
 /// The code nests more than [`MAX_DEPTH`] levels: a tree that nobody may walk is not handed out.
 pub fn parse(text: &str) -> Result<Parsed<ModModule>, TooDeep> {
     if text.len() > HARMLESS_BYTES {
-        let (depth, offset) = lexed_depth(text);
+        let depth = lexed_depth(text);
         if depth > MAX_PARSER_DEPTH {
+            let offset = None;
             return Err(TooDeep { depth, offset });
         }
     }
@@ -42,24 +43,38 @@ pub fn parse(text: &str) -> Result<Parsed<ModModule>, TooDeep> {
     let (depth, offset) = depth.deepest();
     if depth > MAX_DEPTH {
         stacker::grow(DROP_FRAME * depth + DROP_FRAME, || drop(parsed));
+        let offset = Some(offset);
         return Err(TooDeep { depth, offset });
     }
     Ok(parsed)
 }
 
-/// Syntax errors of a parsed module, in order.
-pub fn errors(parsed: &Parsed<ModModule>) -> &[ParseError] {
-    parsed.errors()
+/// A place the parser could not make sense of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Byte offset.
+    pub offset: u32,
+    /// What is wrong, in the parser's words.
+    pub message: String,
 }
 
-fn lexed_depth(text: &str) -> (usize, usize) {
+/// Syntax errors of a parsed module, in order.
+pub fn errors(parsed: &Parsed<ModModule>) -> impl ExactSizeIterator<Item = SyntaxError> {
+    parsed.errors().iter().map(|error| SyntaxError {
+        offset: error.range().start().into(),
+        message: error.error.to_string(),
+    })
+}
+
+/// The lexer alone does not tell where it is.
+fn lexed_depth(text: &str) -> usize {
     let mut lexer = ruff_python_parser::lexer::lex(text, ruff_python_parser::Mode::Module);
     let mut depth = Depth::new();
     loop {
         let kind = lexer.next_token();
         depth.token(kind, 0);
         if kind == TokenKind::EndOfFile || depth.deepest().0 > MAX_PARSER_DEPTH {
-            return depth.deepest();
+            return depth.deepest().0;
         }
     }
 }
