@@ -28,11 +28,16 @@ fn main() -> ExitCode {
             &path,
         ));
     }
-    for path in pages(&root.join("tests/semantics")) {
-        let name = stem(&path);
+    let semantics = pages(&root.join("tests/semantics"));
+    for path in &semantics {
+        let name = stem(path);
         let shown = format!("tests/semantics/{name}.md");
-        trials.extend(of_page(&format!("semantics/{name}"), &shown, None, &path));
+        trials.extend(of_page(&format!("semantics/{name}"), &shown, None, path));
     }
+    trials.push(trial(
+        "semantics::more-quiet-than-loud".to_owned(),
+        move || quiet_to_loud(&semantics).err().into_iter().collect(),
+    ));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -50,6 +55,28 @@ fn pages(folder: &Path) -> Vec<std::path::PathBuf> {
 
 fn stem(path: &Path) -> String {
     path.file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Precision comes first: at least three quiet cases to two loud ones, counted over all pages of
+/// `tests/semantics/`.
+fn quiet_to_loud(pages: &[std::path::PathBuf]) -> Result<(), String> {
+    let (mut quiet, mut loud) = (0, 0);
+    for path in pages {
+        let text = std::fs::read_to_string(path).unwrap();
+        let page = Page::parse("", None, &text)?;
+        let programs = page.sections.iter().flat_map(|it| &it.programs);
+        for program in programs {
+            if program.files.iter().any(|it| it.text.contains("# error")) {
+                loud += 1;
+            } else {
+                quiet += 1;
+            }
+        }
+    }
+    if 2 * quiet < 3 * loud {
+        return Err(format!("{quiet} quiet cases to {loud} loud ones"));
+    }
+    Ok(())
 }
 
 /// The tests of one page: its form when it documents a rule, and each of its sections.
