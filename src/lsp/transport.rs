@@ -85,7 +85,13 @@ fn content(input: &mut impl BufRead, length: usize) -> io::Result<Option<Incomin
             )));
         }
     };
+    let identified = value.get("id").is_some();
     match serde_json::from_value(value) {
+        // With an identifier that is none it only looks like a notification.
+        Ok(Message::Notification(_)) if identified => Ok(Some(malformed(
+            ErrorCode::InvalidRequest,
+            "the identifier of a request must be an integer or a string",
+        ))),
         Ok(message) => Ok(Some(Incoming::Message(message))),
         Err(_) => Ok(Some(malformed(
             ErrorCode::InvalidRequest,
