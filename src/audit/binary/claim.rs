@@ -61,6 +61,7 @@ fn claim_of_code(image: &Image<'_>, hook: &Hook) -> Claim {
     }
     match &claims[..] {
         [claim] => claim.clone(),
+        [] if !foreign && makes_silent_module(image) => Claim::Silent(Initialisation::SinglePhase),
         [] if foreign => Claim::Unknown("its module object is made by code in another file".into()),
         [] if execution.incomplete => {
             Claim::Unknown("its initialisation is too long to follow".into())
@@ -70,6 +71,17 @@ fn claim_of_code(image: &Image<'_>, hook: &Hook) -> Claim {
             Claim::Unknown("its initialisation declares different things on different paths".into())
         }
     }
+}
+
+/// A file that can create a module, but hand over no definition and say nothing about the GIL.
+fn makes_silent_module(image: &Image<'_>) -> bool {
+    const SAYING: [&str; 4] = [
+        "PyModuleDef_Init",
+        "PyUnstable_Module_SetGIL",
+        "PyModule_FromDefAndSpec2",
+        "PyModule_ExecDef",
+    ];
+    image.imports("PyModule_Create2") && !SAYING.iter().any(|name| image.imports(name))
 }
 
 fn claims_of(endings: &[Ending]) -> Vec<Claim> {

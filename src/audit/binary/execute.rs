@@ -217,17 +217,7 @@ impl<'i, 'd> Executor<'i, 'd> {
                 }
                 state.steps += 1;
                 self.steps += 1;
-                let ip = state.ip;
                 if matches!(self.step(&mut state), Step::End) {
-                    if std::env::var_os("TR").is_some() {
-                        eprintln!(
-                            "end at {ip:x} rax={:x?} depth={} defs={:x?} mods={:?}",
-                            state.general[0],
-                            state.calls.len(),
-                            state.definitions,
-                            state.modules
-                        );
-                    }
                     break;
                 }
             }
@@ -272,12 +262,11 @@ impl<'i, 'd> Executor<'i, 'd> {
             let entry = state.memory.entry(cell).or_insert_with(|| {
                 let mut bytes = [0; 8];
                 let mut known = 0;
-                if image.contains(cell) && !matches!(image.pointer(cell), Some(Pointer::Import(_)))
+                if image.contains(cell)
+                    && let Some(Pointer::Address(value)) = image.pointer(cell)
                 {
-                    if let Some(Pointer::Address(value)) = image.pointer(cell) {
-                        bytes = value.to_le_bytes();
-                        known = 0xff;
-                    }
+                    bytes = value.to_le_bytes();
+                    known = 0xff;
                 }
                 (bytes, known)
             });
