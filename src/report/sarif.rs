@@ -82,13 +82,9 @@ fn level(severity: Severity) -> &'static str {
 }
 
 fn result(report: &Report<'_>, rules: &[Page], finding: &Finding) -> Value {
-    let mut message = finding.message.clone();
-    for part in [&finding.consequence, &finding.advice] {
-        if !part.is_empty() {
-            message.push_str(". ");
-            message.push_str(part);
-        }
-    }
+    let parts = [&finding.message, &finding.consequence, &finding.advice];
+    let message: Vec<String> = parts.into_iter().filter_map(|it| sentence(it)).collect();
+    let message = message.join(" ");
     let related: Vec<Value> = finding
         .related
         .iter()
@@ -116,6 +112,13 @@ fn result(report: &Report<'_>, rules: &[Page], finding: &Finding) -> Value {
         result["codeFlows"] = json!([code_flow(report, finding, other)]);
     }
     result
+}
+
+/// A clause as a sentence; `None` when there is none.
+fn sentence(clause: &str) -> Option<String> {
+    let mut letters = clause.trim_end_matches('.').chars();
+    let first = letters.next()?;
+    Some(format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
 /// One thread for each side: where it starts, then what it does.

@@ -134,14 +134,20 @@ impl SourceCode for Snippets {
         let start = |line: usize| -> Result<usize, MietteError> {
             Ok(self.text.offset(offset(line)?, 0, Units::Utf8) as usize)
         };
-        let (from, to) = (start(first)?, start(last + 1)?);
+        let (mut from, to) = (start(first)?, start(last + 1)?);
+        let mut column = 0;
+        // Without lines before it miette wants the span itself: that is how it finds the column.
+        if before == 0 {
+            column = self.text.location(offset(span.offset())?, Units::Chars).1 as usize;
+            from = span.offset();
+        }
         let bytes = self.text.text.as_bytes().get(from..to);
         Ok(Box::new(MietteSpanContents::new_named(
             self.name.clone(),
             bytes.ok_or(MietteError::OutOfBounds)?,
             (from, to - from).into(),
             first,
-            0,
+            column,
             last - first + 1,
         )))
     }
