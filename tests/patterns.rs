@@ -14,8 +14,11 @@ use raceproof::engine;
 use raceproof::findings::Severity;
 use raceproof::source::text::SourceText;
 
-/// Line and rule of what is reported at `warning` or above, sorted.
-fn reported(name: &str) -> (Vec<(usize, String)>, Vec<(usize, String)>) {
+/// Lines with the rule that reports them, sorted.
+type Lines = Vec<(usize, String)>;
+
+/// What is reported at `warning` or above, and what the comments expect.
+fn reported(name: &str) -> (Lines, Lines) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures/patterns")
         .join(name);

@@ -2,7 +2,7 @@
 //! a file, they must see the same definitions, calls, `with` items and augmented assignments.
 //!
 //! The files are the fixtures, and the standard library of the `python3` on the path.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};

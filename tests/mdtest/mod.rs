@@ -23,7 +23,7 @@ mod expect;
 mod page;
 mod verdict;
 
-pub use page::{Page, Section};
+pub use page::Page;
 pub use verdict::check;
 
 /// The sections of a page in `rules/`, in their order, with the least number of examples.

@@ -143,13 +143,12 @@ fn check_program(
                     failures.push(format!("{line}: there is not {named}{end}"));
                 }
                 for found in matching {
-                    if let Some(text) = &expectation.text {
-                        if !found.message.contains(text.as_str()) {
-                            failures.push(format!(
-                                "{line}: the message does not say \"{text}\": {}",
-                                found.message
-                            ));
-                        }
+                    let wanted = expectation.text.as_deref();
+                    if let Some(text) = wanted.filter(|it| !found.message.contains(it)) {
+                        failures.push(format!(
+                            "{line}: the message does not say \"{text}\": {}",
+                            found.message
+                        ));
                     }
                     explained.insert((found.at, found.rule.clone()));
                 }
