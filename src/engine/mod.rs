@@ -5,6 +5,7 @@
 //! one file never recomputes another file's facts; linking and the rules run anew.
 
 mod cache;
+mod last_good;
 mod module;
 mod run;
 
@@ -18,7 +19,8 @@ use crate::config::Settings;
 use crate::findings::outcome::Outcome;
 use crate::models::Models;
 use crate::source::files::{Files, Listing, Memory, Overlay};
-use crate::source::text::Sources;
+use crate::source::span::FileId;
+use crate::source::text::{SourceText, Sources};
 
 pub use cache::Cache;
 pub use module::floor;
@@ -87,12 +89,15 @@ pub struct Host {
     listing: Arc<OnceLock<Listing>>,
     memory: Arc<Memo>,
     cache: Option<Arc<Cache>>,
+    versions: Option<Versions>,
 }
 
 /// What outlives a run, in memory.
 #[derive(Default)]
 struct Memo {
     modules: Mutex<FxHashMap<PathBuf, Remembered>>,
+    /// Texts that were shown, each of a version of its file.
+    texts: Mutex<FxHashMap<PathBuf, (u64, Arc<SourceText>)>>,
     models: Mutex<Option<(u64, Arc<Models>)>>,
 }
 
@@ -104,7 +109,16 @@ impl Host {
             listing: Arc::default(),
             memory: Arc::default(),
             cache: None,
+            versions: None,
         }
+    }
+
+    /// Takes files for unchanged unless a change names them, and neither reads them again nor asks
+    /// for their state: for whoever is told about every change.
+    #[must_use]
+    pub fn watched(mut self) -> Self {
+        self.versions = Some(Versions::default());
+        self
     }
 
     /// Keeps facts and outcomes on disk, too.
@@ -116,9 +130,18 @@ impl Host {
 
     /// Takes a change.
     pub fn apply(&mut self, change: Change) {
+        if let Some(versions) = &mut self.versions {
+            match &change {
+                Change::Edited(path, _) | Change::Closed(path) | Change::Touched(path) => {
+                    versions.one(path);
+                }
+                Change::Rescan => versions.all(),
+            }
+        }
         match change {
             Change::Edited(path, text) => {
-                if self.files.text(&path).is_none() {
+                let is_listed = |it: &Listing| it.files.binary_search(&path).is_ok();
+                if !self.listing.get().is_some_and(is_listed) {
                     self.listing = Arc::default();
                 }
                 self.files.set(path, text);
@@ -141,18 +164,46 @@ impl Host {
             listing: Arc::clone(&self.listing),
             memory: Arc::clone(&self.memory),
             cache: self.cache.clone(),
+            versions: self.versions.clone(),
         }
+    }
+}
+
+/// How often each file has changed, counted over all files.
+#[derive(Debug, Clone, Default)]
+struct Versions {
+    now: u64,
+    /// When all files may have changed.
+    all: u64,
+    files: Arc<FxHashMap<PathBuf, u64>>,
+}
+
+impl Versions {
+    fn one(&mut self, path: &Path) {
+        self.now += 1;
+        Arc::make_mut(&mut self.files).insert(path.to_path_buf(), self.now);
+    }
+
+    fn all(&mut self) {
+        self.now += 1;
+        self.all = self.now;
+        self.files = Arc::default();
+    }
+
+    fn of(&self, path: &Path) -> u64 {
+        self.files.get(path).copied().unwrap_or(self.all)
     }
 }
 
 /// The files at one moment.
 #[derive(Clone)]
 pub struct Snapshot {
-    files: Arc<dyn Files>,
+    files: Arc<Overlay>,
     dirty: bool,
     listing: Arc<OnceLock<Listing>>,
     memory: Arc<Memo>,
     cache: Option<Arc<Cache>>,
+    versions: Option<Versions>,
 }
 
 impl Snapshot {
@@ -179,7 +230,46 @@ impl Snapshot {
 
     /// The texts of the files of an outcome.
     pub fn sources(&self, files: Arc<[PathBuf]>) -> Sources {
-        Sources::new(Arc::clone(&self.files), files)
+        let sources = Sources::new(
+            Arc::clone(&self.files) as Arc<dyn Files>,
+            Arc::clone(&files),
+        );
+        let Some(versions) = &self.versions else {
+            return sources;
+        };
+        let known = self
+            .memory
+            .texts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (path, (version, text)) in known.iter() {
+            if versions.of(path) == *version
+                && let Ok(index) = files.binary_search(path)
+                && let Ok(index) = u32::try_from(index)
+            {
+                sources.give(FileId(index), Arc::clone(text));
+            }
+        }
+        sources
+    }
+
+    /// Remembers the texts that were read, so that the next run need not read them.
+    fn keep_texts(&self, sources: &Sources) {
+        let Some(versions) = &self.versions else {
+            return;
+        };
+        *self
+            .memory
+            .texts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = sources
+            .texts()
+            .into_iter()
+            .map(|(file, text)| {
+                let path = sources.path(file);
+                (path.to_path_buf(), (versions.of(path), text))
+            })
+            .collect();
     }
 
     /// Bytes of a file as this snapshot sees them.

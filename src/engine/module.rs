@@ -8,11 +8,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use super::{Cache, on_pool};
+use super::last_good::{LastGood, Shift};
+use super::{Cache, Versions, on_pool};
 use crate::facts::{ModuleFacts, module_facts};
-use crate::source::decode::decode;
-use crate::source::files::{Files, Stamp};
-use crate::source::parse::{errors, parse};
+use crate::source::decode::{DecodeError, decode};
+use crate::source::files::{Files, Overlay, Stamp};
+use crate::source::parse::{MAX_BYTES, errors, parse};
 use crate::source::span::Position;
 use crate::source::text::SourceText;
 
@@ -32,14 +33,33 @@ pub(super) struct Remembered {
     pub stamp: Option<Stamp>,
     /// Identity of path, contents and analyser.
     pub key: u128,
+    /// The host's count of its changes when it was read.
+    pub version: u64,
     /// What was found.
     pub module: Module,
+    /// Its last state that parsed, while it is edited.
+    pub good: Option<LastGood>,
+}
+
+impl Remembered {
+    /// The facts to link: those of the last state that parsed, where there is one, with how far
+    /// they are off.
+    pub fn facts(&self, edited: Option<&Arc<str>>) -> Option<(&Arc<ModuleFacts>, Option<Shift>)> {
+        match (&self.good, edited) {
+            (Some(good), Some(text)) if self.module.problem.is_some() => {
+                Some((&good.facts, Some(Shift::between(&good.text, text))))
+            }
+            _ => Some((self.module.facts.as_ref()?, None)),
+        }
+    }
 }
 
 /// What facts of all files depend on.
 pub(super) struct Extractor<'a> {
-    pub files: &'a dyn Files,
+    pub files: &'a Overlay,
     pub cache: Option<&'a Cache>,
+    /// Where files count as unchanged that no change has named.
+    pub versions: Option<&'a Versions>,
     /// Nanoseconds since 1970 when the run began.
     pub now: u64,
     pub recomputed: &'a AtomicUsize,
@@ -48,6 +68,35 @@ pub(super) struct Extractor<'a> {
 impl Extractor<'_> {
     /// What is known of the file, from `before` or the cache where they have its contents.
     pub fn module(&self, path: &Path, before: Option<&Remembered>) -> Remembered {
+        let version = self.versions.map_or(0, |it| it.of(path));
+        if let Some(before) = before
+            && self.versions.is_some()
+            && before.version == version
+        {
+            return before.clone();
+        }
+        let edited = self.files.replacement(path);
+        let mut remembered = self.look(path, before, edited);
+        remembered.version = version;
+        remembered.good = edited.and_then(|text| match &remembered.module {
+            Module {
+                facts: Some(facts),
+                problem: None,
+            } => Some(LastGood {
+                facts: Arc::clone(facts),
+                text: Arc::clone(text),
+            }),
+            _ => before?.good.clone(),
+        });
+        remembered
+    }
+
+    fn look(
+        &self,
+        path: &Path,
+        before: Option<&Remembered>,
+        edited: Option<&Arc<str>>,
+    ) -> Remembered {
         let stamp = self
             .files
             .stamp(path)
@@ -59,16 +108,23 @@ impl Extractor<'_> {
         {
             return before.clone();
         }
+        let fresh = |key, module| Remembered {
+            stamp,
+            key,
+            version: 0,
+            module,
+            good: None,
+        };
         let bytes = match self.files.read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
+                let module = Module {
+                    facts: None,
+                    problem: Some((None, unreadable(&error))),
+                };
                 return Remembered {
                     stamp: None,
-                    key: 0,
-                    module: Module {
-                        facts: None,
-                        problem: Some((None, unreadable(&error))),
-                    },
+                    ..fresh(0, module)
                 };
             }
         };
@@ -81,15 +137,20 @@ impl Extractor<'_> {
                 ..before.clone()
             };
         }
-        if let Some(module) = self.cache.and_then(|cache| cache.module(key)) {
-            return Remembered { stamp, key, module };
+        // What is typed changes too fast to be worth a place on disk.
+        let cache = self.cache.filter(|_| edited.is_none());
+        if let Some(module) = cache.and_then(|cache| cache.module(key)) {
+            return fresh(key, module);
         }
         self.recomputed.fetch_add(1, Ordering::Relaxed);
-        let module = extract(&name, bytes);
-        if let Some(cache) = self.cache {
+        let module = match edited {
+            Some(text) => accepted(&name, text),
+            None => decoded(&name, bytes),
+        };
+        if let Some(cache) = cache {
             cache.keep_module(key, &module);
         }
-        Remembered { stamp, key, module }
+        fresh(key, module)
     }
 }
 
@@ -99,25 +160,43 @@ fn key(name: &str, bytes: &[u8]) -> u128 {
     xxh3_128_with_seed(bytes, seed)
 }
 
-/// Decodes, parses and extracts. Text and tree are dropped here.
-fn extract(name: &str, bytes: Vec<u8>) -> Module {
-    let refused = |position, message| Module {
+fn decoded(name: &str, bytes: Vec<u8>) -> Module {
+    match decode(bytes) {
+        Ok(text) => extract(name, &text),
+        Err(error) => refused(None, error.to_string()),
+    }
+}
+
+/// Holds an editor's text to what files on disk are held to.
+fn accepted(name: &str, text: &str) -> Module {
+    if text.len() as u64 > MAX_BYTES {
+        let message = format!("is larger than {} MB: not analysed", MAX_BYTES >> 20);
+        return refused(None, message);
+    }
+    match memchr::memchr(0, text.as_bytes()) {
+        Some(offset) => refused(None, DecodeError::Nul { offset }.to_string()),
+        None => extract(name, text),
+    }
+}
+
+fn refused(position: Option<Position>, message: String) -> Module {
+    Module {
         facts: None,
         problem: Some((position, message)),
-    };
-    let text = match decode(bytes) {
-        Ok(text) => text,
-        Err(error) => return refused(None, error.to_string()),
-    };
-    let parsed = match parse(&text) {
+    }
+}
+
+/// Parses and extracts. The tree is dropped here.
+fn extract(name: &str, text: &str) -> Module {
+    let parsed = match parse(text) {
         Ok(parsed) => parsed,
         Err(error) => {
             let offset = error.offset.and_then(|offset| u32::try_from(offset).ok());
-            let position = offset.map(|offset| SourceText::new(text).position(offset));
+            let position = offset.map(|offset| SourceText::new(text.to_owned()).position(offset));
             return refused(position, error.to_string());
         }
     };
-    let facts = module_facts(name, &text, &parsed);
+    let facts = module_facts(name, text, &parsed);
     let mut errors = errors(&parsed);
     let more = match errors.len() {
         0 | 1 => String::new(),
@@ -133,7 +212,7 @@ fn extract(name: &str, bytes: Vec<u8>) -> Module {
     drop(errors);
     drop(parsed);
     let problem = problem.map(|(offset, message)| {
-        let position = SourceText::new(text).position(offset);
+        let position = SourceText::new(text.to_owned()).position(offset);
         (Some(position), message)
     });
     Module {

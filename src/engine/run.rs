@@ -1,12 +1,15 @@
 //! One run: list, extract, link, apply the rules, and say what is to be said.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
+use super::last_good::{self, Shift};
 use super::module::{Extractor, Module, Remembered};
 use super::{Cancelled, Job, Snapshot, on_pool};
 use crate::config::Settings;
@@ -15,7 +18,7 @@ use crate::findings::outcome::{Coverage, Outcome, Problem};
 use crate::findings::{Severity, baseline::Baseline, filter, fingerprint, order};
 use crate::program::{Options, Program};
 use crate::source::discover::Patterns;
-use crate::source::files::{Listing, Stamp};
+use crate::source::files::{Files, Listing, Stamp};
 use crate::source::span::FileId;
 
 pub(super) fn check(
@@ -53,7 +56,7 @@ pub(super) fn program(
     let files: Arc<[PathBuf]> = snapshot.listing().files.as_slice().into();
     on_pool(|| {
         let modules = extract(snapshot, job, &files, now())?;
-        let facts = linkable(&modules);
+        let (facts, _) = linkable(snapshot, files.as_ref(), &modules);
         let program = link(snapshot, settings, job, facts)?;
         Ok((program, Arc::clone(&files)))
     })
@@ -68,7 +71,7 @@ fn analyse(
 ) -> Result<Outcome, Cancelled> {
     let listing = snapshot.listing();
     let modules = extract(snapshot, job, files, now)?;
-    let facts = linkable(&modules);
+    let (facts, shifts) = linkable(snapshot, files, &modules);
     let mut outcome = Outcome {
         files: Arc::clone(files),
         problems: problems(listing, &modules),
@@ -92,6 +95,11 @@ fn analyse(
     drop(program);
     job.check()?;
 
+    if !shifts.is_empty() {
+        for finding in &mut findings {
+            last_good::shift(finding, |file| shifts.get(&file).copied());
+        }
+    }
     let sources = snapshot.sources(Arc::clone(files));
     order::sort(&mut findings, files);
     fingerprint::fill(&mut findings, &sources);
@@ -104,9 +112,19 @@ fn analyse(
     );
     let ignores: Vec<_> = facts
         .iter()
-        .map(|(file, facts)| (*file, facts.ignores.as_slice()))
-        .filter(|(_, ignores)| !ignores.is_empty())
+        .filter(|(_, facts)| !facts.ignores.is_empty())
+        .map(|(file, facts)| {
+            let mut ignores = Cow::Borrowed(facts.ignores.as_slice());
+            if let Some(shift) = shifts.get(file) {
+                for ignore in ignores.to_mut() {
+                    ignore.comment = shift.range(ignore.comment);
+                    ignore.covers = shift.range(ignore.covers);
+                }
+            }
+            (*file, ignores)
+        })
         .collect();
+    let ignores: Vec<_> = ignores.iter().map(|(file, it)| (*file, &**it)).collect();
     filter::suppress(
         &mut findings,
         &ignores,
@@ -142,6 +160,7 @@ fn analyse(
             }),
         }
     }
+    snapshot.keep_texts(&sources);
     outcome.findings = findings;
     Ok(outcome)
 }
@@ -163,7 +182,8 @@ fn extract(
             .unwrap_or_else(PoisonError::into_inner),
     );
     let extractor = Extractor {
-        files: &*snapshot.files,
+        files: &snapshot.files,
+        versions: snapshot.versions.as_ref(),
         cache: snapshot.cache.as_deref(),
         now,
         recomputed: &job.recomputed,
@@ -220,15 +240,28 @@ fn link(
     Ok(program)
 }
 
-fn linkable(modules: &[Remembered]) -> Vec<(FileId, Arc<ModuleFacts>)> {
-    modules
-        .iter()
-        .enumerate()
-        .filter_map(|(index, remembered)| {
-            let facts = remembered.module.facts.as_ref()?;
-            Some((FileId(u32::try_from(index).ok()?), Arc::clone(facts)))
-        })
-        .collect()
+/// Facts of one file.
+type Linkable = (FileId, Arc<ModuleFacts>);
+
+/// The facts of all files that have some, and how far off the places of those are that stand for a
+/// file that does not parse.
+fn linkable(
+    snapshot: &Snapshot,
+    files: &[PathBuf],
+    modules: &[Remembered],
+) -> (Vec<Linkable>, FxHashMap<FileId, Shift>) {
+    let mut linkable = Vec::with_capacity(modules.len());
+    let mut shifts = FxHashMap::default();
+    for (index, (path, remembered)) in files.iter().zip(modules).enumerate() {
+        let Ok(index) = u32::try_from(index) else {
+            break;
+        };
+        if let Some((facts, shift)) = remembered.facts(snapshot.files.replacement(path)) {
+            linkable.push((FileId(index), Arc::clone(facts)));
+            shifts.extend(shift.map(|it| (FileId(index), it)));
+        }
+    }
+    (linkable, shifts)
 }
 
 fn problems(listing: &Listing, modules: &[Remembered]) -> Vec<Problem> {

@@ -276,7 +276,7 @@ fn host(root: &Path, selection: &Selection, loose: bool) -> Host {
     } else {
         Arc::new(Disk::new(selection.clone()))
     };
-    let host = Host::new(files);
+    let host = Host::new(files).watched();
     if loose {
         return host;
     }

@@ -25,6 +25,13 @@ pub trait Files: Send + Sync {
     /// Whatever the operating system says, or `NotFound` for a file this source does not have.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// The text of one file, where it is known as text: nothing is to be decoded then, whatever
+    /// encoding a comment in it declares for the file on disk.
+    fn text(&self, path: &Path) -> Option<Arc<str>> {
+        let _ = path;
+        None
+    }
+
     /// What tells that a file is unchanged without reading it; `None` when nothing does.
     fn stamp(&self, path: &Path) -> Option<Stamp>;
 }
@@ -199,7 +206,7 @@ impl Overlay {
     }
 
     /// The text that stands for `path`.
-    pub fn text(&self, path: &Path) -> Option<&Arc<str>> {
+    pub fn replacement(&self, path: &Path) -> Option<&Arc<str>> {
         self.texts.get(path)
     }
 
@@ -226,6 +233,13 @@ impl Files for Overlay {
         match self.texts.get(path) {
             Some(text) => Ok(text.as_bytes().to_vec()),
             None => self.below.read(path),
+        }
+    }
+
+    fn text(&self, path: &Path) -> Option<Arc<str>> {
+        match self.texts.get(path) {
+            Some(text) => Some(Arc::clone(text)),
+            None => self.below.text(path),
         }
     }
 

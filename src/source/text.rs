@@ -122,18 +122,38 @@ impl Sources {
             .map_or(Path::new(""), PathBuf::as_path)
     }
 
+    /// Takes `text` for the text of a file.
+    pub fn give(&self, file: FileId, text: Arc<SourceText>) {
+        self.read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(file, text);
+    }
+
+    /// The texts that were given or read.
+    pub fn texts(&self) -> Vec<(FileId, Arc<SourceText>)> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.iter()
+            .map(|(file, text)| (*file, Arc::clone(text)))
+            .collect()
+    }
+
     /// Text of a file; empty when it can no longer be read.
     pub fn text(&self, file: FileId) -> Arc<SourceText> {
         let known = |read: &FxHashMap<FileId, Arc<SourceText>>| read.get(&file).cloned();
         if let Some(text) = known(&self.read.lock().unwrap_or_else(PoisonError::into_inner)) {
             return text;
         }
-        let text = self
-            .files
-            .read(self.path(file))
-            .ok()
-            .and_then(|bytes| decode(bytes).ok())
-            .unwrap_or_default();
+        let path = self.path(file);
+        let text = match self.files.text(path) {
+            Some(text) => text.to_string(),
+            None => self
+                .files
+                .read(path)
+                .ok()
+                .and_then(|bytes| decode(bytes).ok())
+                .unwrap_or_default(),
+        };
         let text = Arc::new(SourceText::new(text));
         self.read
             .lock()

@@ -48,7 +48,7 @@ fn edits_beyond_the_text_are_cut_to_it() {
         json!([
             { "range": { "start": far, "end": far }, "text": LINE },
             { "range": { "start": far, "end": zero }, "text": LINE },
-            { "range": { "start": zero, "end": zero }, "text": "\u{1f600} = = 1\n" },
+            { "range": { "start": zero, "end": zero }, "text": "s = '\u{1f600}'\n" },
         ]),
     );
     let diagnostics = client.pushed(&path, 2);

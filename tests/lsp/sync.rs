@@ -114,6 +114,53 @@ fn columns_count_in_the_negotiated_unit() {
 }
 
 #[test]
+fn a_buffer_is_text_whatever_encoding_it_declares() {
+    let line = "# -*- coding: latin-1 -*-\ns = 'é😀'  # raceproof: ignore[unlocked-counter] no\n";
+    let (_directory, root) = project(&[("a.py", "")]);
+    let path = root.join("a.py");
+    let mut client = Client::start(&root, json!({}));
+    client.open(&path, line);
+    let diagnostics = client.pushed(&path, 1);
+    let start = json!({ "line": 1, "character": 11 });
+    assert_eq!(diagnostics[0]["range"]["start"], start);
+    client.finish();
+}
+
+#[test]
+fn a_broken_file_keeps_what_was_found_in_it() {
+    let text = format!("def f():\n    return 1\n\n\n{UNUSED}\ndef g():\n    return 2\n");
+    let (_directory, root) = project(&[("a.py", &text)]);
+    let path = root.join("a.py");
+    let mut client = Client::start(&root, json!({}));
+    client.open(&path, &text);
+    assert_eq!(client.pushed(&path, 1).len(), 1);
+    let at = json!({ "line": 0, "character": 0 });
+    client.change(
+        &path,
+        2,
+        json!([{ "range": { "start": at, "end": at }, "text": "def broken(:\n    '''\n" }]),
+    );
+    let diagnostics = client.pushed(&path, 2);
+    let messages: Vec<&str> = diagnostics
+        .iter()
+        .map(|it| it["message"].as_str().unwrap())
+        .collect();
+    assert!(
+        messages.iter().any(|it| it.contains("syntax error")),
+        "{messages:?}"
+    );
+    let unused = diagnostics
+        .iter()
+        .find(|it| it["message"].as_str().unwrap().contains("unused ignore"))
+        .unwrap();
+    assert_eq!(
+        unused["range"]["start"],
+        json!({ "line": 6, "character": 7 })
+    );
+    client.finish();
+}
+
+#[test]
 fn files_changed_elsewhere_are_read_again() {
     let (_directory, root) = project(&[("a.py", "")]);
     let mut client = Client::start(
