@@ -336,3 +336,15 @@ fn no_test_is_ignored() {
         }
     }
 }
+
+#[test]
+fn the_readme_and_the_gate_run_the_same_tests() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let readme = read("README.md");
+    let command = readme
+        .lines()
+        .find(|line| line.starts_with("cargo test"))
+        .expect("the README says how to run the tests");
+    let gate = read(".ci/run");
+    assert!(gate.lines().any(|line| line.trim() == command), "{command}");
+}
