@@ -71,7 +71,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ruff_python_parser", &["facts", "fixes", "source"]),
     ("ruff_text_size", &["facts", "fixes", "source"]),
     ("petgraph", &["program", "rules"]),
-    ("rayon", &["engine"]),
+    ("rayon", &["audit", "engine"]),
     ("miette", &["cli", "config/error", "report"]),
     ("lsp_types", &["lsp"]),
     ("lsp_server", &["lsp"]),
