@@ -339,7 +339,10 @@ impl<'a> Walker<'a> {
                 self.constant(Constant::Text(name))
             }
             Expr::BytesLiteral(_) => self.constant(Constant::Text(None)),
-            Expr::NumberLiteral(_) => self.constant(Constant::Number),
+            Expr::NumberLiteral(it) => {
+                let one = matches!(&it.value, ruff_python_ast::Number::Int(int) if *int == 1);
+                self.constant(if one { Constant::One } else { Constant::Number })
+            }
             Expr::BooleanLiteral(it) => self.constant(if it.value {
                 Constant::True
             } else {
@@ -523,7 +526,7 @@ impl<'a> Walker<'a> {
                 range_of(&generator.iter),
             );
             let value = self.value(Value::Element(iterated));
-            self.bind_target(&generator.target, value, &mut shadowed);
+            self.bind_target(&generator.target, value, yields_pairs(&generator.iter), &mut shadowed);
             for test in &generator.ifs {
                 let first = self.next_op();
                 let condition = self.test(test);
@@ -554,6 +557,7 @@ impl<'a> Walker<'a> {
         &mut self,
         target: &'a Expr,
         value: ValueId,
+        pairs: bool,
         shadowed: &mut Vec<(&'a str, Option<ValueId>)>,
     ) {
         match target {
@@ -574,19 +578,29 @@ impl<'a> Walker<'a> {
                 self.bind_cell(interned, value);
             }
             Expr::Tuple(it) => {
-                let element = self.value(Value::Element(value));
+                let element = self.element_of(value, pairs);
                 for target in &it.elts {
-                    self.bind_target(target, element, shadowed);
+                    self.bind_target(target, element, false, shadowed);
                 }
             }
             Expr::List(it) => {
-                let element = self.value(Value::Element(value));
+                let element = self.element_of(value, pairs);
                 for target in &it.elts {
-                    self.bind_target(target, element, shadowed);
+                    self.bind_target(target, element, false, shadowed);
                 }
             }
-            Expr::Starred(it) => self.bind_target(&it.value, value, shadowed),
+            Expr::Starred(it) => self.bind_target(&it.value, value, pairs, shadowed),
             _ => self.assign(target, value, range_of(target)),
+        }
+    }
+
+    /// What the targets of an unpacked value are bound to. Pairs of a key, an index or another
+    /// list's element with what is iterated are not told apart from the element itself.
+    pub(super) fn element_of(&mut self, value: ValueId, pairs: bool) -> ValueId {
+        if pairs || value == ValueId::UNKNOWN {
+            value
+        } else {
+            self.value(Value::Element(value))
         }
     }
 
@@ -882,5 +896,18 @@ impl<'a> Walker<'a> {
         parts
             .into_iter()
             .find_map(|part| self.depends(part, depth + 1, found))
+    }
+}
+
+/// Whether iteration over an expression yields tuples in which an element comes with its key,
+/// index or counterpart.
+pub(super) fn yields_pairs(iterated: &Expr) -> bool {
+    let Expr::Call(call) = iterated else {
+        return false;
+    };
+    match &*call.func {
+        Expr::Attribute(it) => matches!(it.attr.as_str(), "items" | "iteritems"),
+        Expr::Name(it) => matches!(it.id.as_str(), "enumerate" | "zip"),
+        _ => false,
     }
 }

@@ -49,7 +49,9 @@ pub enum Constant {
     True,
     /// `False`
     False,
-    /// A number.
+    /// The number 1, as in `Semaphore(1)`.
+    One,
+    /// Another number.
     Number,
     /// A string, interned when it is short enough to be a name.
     Text(Option<Name>),

@@ -7,7 +7,7 @@ use ruff_python_ast::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::body::{Body, ClassScope, Definition, LoopFrame, Walker, range_of};
-use super::expression::Condition;
+use super::expression::{Condition, yields_pairs};
 use super::held::Flow;
 use super::scope::Names;
 use super::{Class, Constant, Held, Look, OpKind, Update, Value, ValueId, Variable};
@@ -430,11 +430,17 @@ impl<'a> Walker<'a> {
             Expr::Name(name) => {
                 let old = self.load_name(&name.id, range_of(target), Look::Use);
                 let by = self.expression(value);
-                let list = self.list(&[old, by]);
-                let new = self.value(Value::Combined(list));
                 let text: &'a str = &name.id;
-                let interned = self.name(text);
                 let variable = self.variable_named(text);
+                let list = self.list(&[old, by]);
+                let is_container = |it: ValueId| matches!(self.get(it), Value::Container { .. });
+                let new = if variable.is_none() && (is_container(old) || is_container(by)) {
+                    // The list stays the same object and gets the elements of the other one.
+                    self.value(Value::Join(list))
+                } else {
+                    self.value(Value::Combined(list))
+                };
+                let interned = self.name(text);
                 match variable {
                     Some(variable) => {
                         if let Variable::Global(_) = variable {
@@ -576,7 +582,15 @@ impl<'a> Walker<'a> {
         let open = self.open_loop(&it.body, Some(&it.target));
         self.op(OpKind::Iterate { base: iterated }, range_of(&*it.iter));
         let element = self.value(Value::Element(iterated));
-        self.assign(&it.target, element, range_of(&*it.target));
+        let target_range = range_of(&*it.target);
+        match &*it.target {
+            Expr::Tuple(targets) if yields_pairs(&it.iter) => {
+                for target in &targets.elts {
+                    self.assign(target, element, target_range);
+                }
+            }
+            target => self.assign(target, element, target_range),
+        }
         self.suite(&it.body);
         let breaks = self.close_loop(&open, range_of(&*it.target));
         let after = self.frame().flow.clone();

@@ -1,5 +1,12 @@
 //! All facts together: what rules may ask.
 
+pub mod atomicity;
+pub mod effect;
+pub mod evaluate;
+pub mod link;
+pub mod object;
+pub mod summary;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

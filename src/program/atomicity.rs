@@ -1,0 +1,108 @@
+//! The atomicity model of the built-in types: what one operation does to its container, and
+//! which pairs of operations go wrong on a free-threaded build.
+//!
+//! Source: the thread-safety pages of the Python documentation ("Thread safety guarantees",
+//! "Built-in types") for list, dict, set and deque. A single operation listed as atomic there is
+//! never reported by itself; iteration and everything made of two operations is not atomic.
+
+use crate::models::ContainerKind;
+
+/// What one operation does to a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Loads it, in one step.
+    Read,
+    /// Reads all of a container in one step (`list(d)`, `d.copy()`).
+    Snapshot,
+    /// Asks a container for one element or for its size, in one step.
+    Lookup,
+    /// Walks a container step by step.
+    Iterate,
+    /// Stores it, in one step.
+    Write,
+    /// Replaces an element, in one step; may add a key to a dict.
+    SetItem,
+    /// Adds an element, in one step.
+    Add,
+    /// Removes elements, in one step.
+    Remove,
+    /// Changes order or several elements; other threads see states in between.
+    Rearrange,
+    /// Reads, computes and stores: two steps.
+    Update,
+    /// Tests and then acts on what the test said: two steps.
+    CheckThenAct,
+    /// Deletes an attribute or variable.
+    Delete,
+    /// Advances an iterator that others advance too.
+    Advance,
+}
+
+impl Access {
+    /// Whether it changes the place.
+    pub fn writes(self) -> bool {
+        !matches!(
+            self,
+            Self::Read | Self::Snapshot | Self::Lookup | Self::Iterate
+        )
+    }
+
+    /// Whether it is made of steps between which others can come.
+    pub fn is_compound(self) -> bool {
+        matches!(
+            self,
+            Self::Update | Self::CheckThenAct | Self::Iterate | Self::Advance
+        )
+    }
+
+    /// Whether it changes which elements a container has.
+    pub fn changes_size(self, kind: ContainerKind) -> bool {
+        match self {
+            Self::Add | Self::Remove | Self::Rearrange | Self::CheckThenAct | Self::Delete => true,
+            // A store into a list replaces an element; into a mapping it may add one.
+            Self::SetItem | Self::Update => !matches!(
+                kind,
+                ContainerKind::List | ContainerKind::Bytearray | ContainerKind::Deque
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// What a method does to the container it is called on; `None` when it does not touch it.
+pub fn method(kind: ContainerKind, name: &str, arguments: usize) -> Option<Access> {
+    use ContainerKind::{Deque, List};
+    Some(match name {
+        "append" | "appendleft" | "add" | "setdefault" => Access::Add,
+        "extend" | "extendleft" | "update" | "insert" | "subtract" => match kind {
+            List | Deque | ContainerKind::Bytearray => Access::Add,
+            ContainerKind::Counter => Access::Update,
+            _ => Access::Add,
+        },
+        "pop" | "popleft" | "popitem" | "discard" | "clear" => Access::Remove,
+        "remove" => Access::Remove,
+        "sort" | "reverse" | "rotate" => Access::Rearrange,
+        "move_to_end" => Access::Rearrange,
+        "copy" if kind == Deque => Access::Iterate,
+        "copy" | "union" | "difference" | "intersection" => Access::Snapshot,
+        "get" | "count" | "index" | "__contains__" | "__getitem__" | "__len__" => Access::Lookup,
+        "keys" | "values" | "items" | "most_common" | "elements" => return None,
+        "difference_update" | "intersection_update" | "symmetric_difference_update" => {
+            Access::Remove
+        }
+        _ => {
+            let _ = arguments;
+            return None;
+        }
+    })
+}
+
+/// Whether the two operations of one method may fail for want of an element that another thread
+/// took: `pop()`, `remove(x)`, `popitem()` without a default.
+pub fn may_find_nothing(name: &str, arguments: usize) -> bool {
+    match name {
+        "pop" => arguments < 2,
+        "popleft" | "popitem" | "remove" => true,
+        _ => false,
+    }
+}

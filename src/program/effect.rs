@@ -1,0 +1,221 @@
+//! What a function does to the world, as its callers see it.
+
+use std::rc::Rc;
+
+use super::atomicity::Access;
+use super::object::{FunctionId, ObjectId};
+use crate::facts::Look;
+use crate::models::{ContainerKind, Threads};
+use crate::source::name::Name;
+use crate::source::span::Range;
+
+/// Which part of an object a place is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Slot {
+    /// An attribute, or a variable of a module or frame.
+    Field(Name),
+    /// The elements of the container that the field holds.
+    ContentsOf(Name),
+    /// The elements of the object itself.
+    Contents,
+}
+
+/// An abstract shared location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The object, module, class or frame it belongs to.
+    pub object: ObjectId,
+    /// The part.
+    pub slot: Slot,
+}
+
+/// How a held lock excludes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Nobody else.
+    Exclusive,
+    /// Writers only.
+    Shared,
+    /// Nobody: a semaphore with more than one permit.
+    Permits,
+    /// Nobody: made anew for each call.
+    PerCall,
+    /// Tasks of one event loop.
+    Async,
+    /// Other processes.
+    InterProcess,
+}
+
+/// A lock that is certainly held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HeldLock {
+    /// The lock.
+    pub lock: ObjectId,
+    /// The acquisition: the same in two effects when they lie in one critical section.
+    pub section: u64,
+    /// How it excludes.
+    pub mode: Mode,
+}
+
+/// A place in the source, with its function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct At {
+    /// The function.
+    pub function: FunctionId,
+    /// The expression or statement.
+    pub range: Range,
+}
+
+/// An access to a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PlaceAccess {
+    /// Where in memory.
+    pub place: Place,
+    /// What is done to it.
+    pub access: Access,
+    /// How a loaded value is looked at.
+    pub look: Look,
+    /// The test that an act relies on, or the load that an update is computed from.
+    pub relies_on: Option<At>,
+    /// Kind of the container, for [`Slot::Contents`] and [`Slot::ContentsOf`].
+    pub container: Option<ContainerKind>,
+    /// What is stored is a constant or nothing.
+    pub constant: bool,
+    /// The test behind a `CheckThenAct` asks whether the place was filled: `is None`, falsy,
+    /// absent. Acting on it fills the place.
+    pub fills: bool,
+    /// An exception for "another thread was faster" is caught around it.
+    pub handled: bool,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A place is accessed.
+    Access(PlaceAccess),
+    /// A lock is taken; `may_fail` when it only tries.
+    #[allow(missing_docs)]
+    Acquire {
+        lock: ObjectId,
+        reentrant: bool,
+        may_fail: bool,
+    },
+    /// Something that may take long; the text completes "waits for ...". `on` is the object
+    /// waited for.
+    #[allow(missing_docs)]
+    Block { what: Name, on: Option<ObjectId> },
+    /// A function the program was handed is called.
+    #[allow(missing_docs)]
+    Callback { what: Name },
+    /// State of the whole process changes.
+    #[allow(missing_docs)]
+    ProcessWide { what: Name, by: Name },
+    /// An object that belongs to an event loop is used.
+    #[allow(missing_docs)]
+    LoopOnly { object: ObjectId, method: Name },
+    /// A condition variable is waited on or notified.
+    #[allow(missing_docs)]
+    Condition { lock: ObjectId, notify: bool },
+    /// An object that must not be shared between threads is used.
+    #[allow(missing_docs)]
+    Unsafe { object: ObjectId, what: Name },
+    /// An attribute of a thread-local object is used.
+    #[allow(missing_docs)]
+    ThreadLocal {
+        object: ObjectId,
+        name: Name,
+        store: bool,
+    },
+}
+
+/// Whether other threads can see the object an effect is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Exposure {
+    /// As far as the function knows, only who made it.
+    Owned,
+    /// Whoever can see this object.
+    Through(ObjectId),
+    /// Everybody.
+    Shared,
+}
+
+/// An action, where, and under what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Effect {
+    /// What.
+    pub action: Action,
+    /// Where.
+    pub at: At,
+    /// The call in the summarised function through which it comes; the same as `at` when direct.
+    pub via: At,
+    /// Locks certainly held.
+    pub held: Rc<[HeldLock]>,
+    /// Threads started earlier that may still run, indices into the summary's spawns.
+    pub live: Rc<[u32]>,
+    /// Threads, futures and pools that have certainly finished.
+    pub finished: Rc<[ObjectId]>,
+    /// Who sees the object.
+    pub exposure: Exposure,
+    /// The object was made by this call or one it makes.
+    pub own: bool,
+    /// Only one thread can get here: between the arrival of all and the departure of any.
+    pub in_loop: bool,
+}
+
+/// A thread that a function starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spawn {
+    /// What it runs: frames of functions of the program.
+    pub targets: Vec<super::object::FrameId>,
+    /// What of a library it runs on an object: `task.cancel`.
+    pub methods: Vec<(ObjectId, Name)>,
+    /// Where it is started.
+    pub at: At,
+    /// The thread, future or pool to wait for.
+    pub handles: Vec<ObjectId>,
+    /// More than one of it may run at a time.
+    pub many: bool,
+    /// How often: one a start, or any number.
+    pub threads: Threads,
+    /// Objects that are another one in each of the threads.
+    pub distinct: Vec<ObjectId>,
+    /// Threads that may still run when it starts.
+    pub live: Vec<u32>,
+    /// What kind of thread it is.
+    pub runs_as: Name,
+    /// It interrupts a thread instead of running beside it.
+    pub interrupt: bool,
+    /// Such threads never run beside one another.
+    pub serial: bool,
+    /// Whether there is such a thread is an assumption.
+    pub assumed: bool,
+    /// Locks held at the start.
+    pub held: Rc<[HeldLock]>,
+    /// `self` where it is started from a constructor of that object.
+    pub in_constructor_of: Option<ObjectId>,
+}
+
+/// What one call of a function in one frame does.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// In order.
+    pub effects: Vec<Effect>,
+    /// Threads it starts.
+    pub spawns: Vec<Spawn>,
+    /// Objects that it makes visible to others.
+    pub published: Vec<(ObjectId, Exposure)>,
+    /// Objects it made that nobody else sees yet.
+    pub fresh: Vec<ObjectId>,
+    /// Locks it leaves taken.
+    pub left_held: Vec<HeldLock>,
+    /// Locks it gives back that it did not take.
+    pub released: Vec<ObjectId>,
+    /// Threads it leaves running.
+    pub left_live: Vec<u32>,
+    /// Threads, futures and pools it has waited for.
+    pub finished: Vec<ObjectId>,
+    /// Of a generator: locks held at every `yield`.
+    pub held_at_yield: Option<Vec<HeldLock>>,
+    /// Some bound was hit: there may be more.
+    pub cut: bool,
+}

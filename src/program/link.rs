@@ -1,0 +1,365 @@
+//! Modules to one program: imports, module-level names, who stores what where.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::object::{ClassId, FunctionId, ModuleIndex};
+use crate::facts::{Class, Function, ModuleFacts, OpKind, Value, ValueId};
+use crate::models::Models;
+use crate::source::name::Name;
+use crate::source::span::FileId;
+
+/// A value and the function whose values it is one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Who stores it.
+    pub function: FunctionId,
+    /// What.
+    pub value: ValueId,
+}
+
+/// Where elements are put into a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Home {
+    /// A container that instances of a class hold in an attribute.
+    Attribute(ClassId, Name),
+    /// One that a module-level name holds.
+    Global(ModuleIndex, Name),
+    /// One made by a value of a function and used under a local name.
+    Local(FunctionId, ValueId),
+}
+
+/// The linked modules.
+pub struct Links {
+    /// Facts and file of every module.
+    pub modules: Vec<(FileId, Arc<ModuleFacts>)>,
+    /// Stores to attributes of `self`, by class and attribute.
+    pub attribute_stores: FxHashMap<(ClassId, Name), Vec<Stored>>,
+    /// Elements put into containers.
+    pub elements: FxHashMap<Home, Vec<Stored>>,
+    /// Homes of container literals: the attribute or name they are assigned to.
+    pub homes: FxHashMap<(FunctionId, ValueId), Home>,
+    paths: FxHashMap<String, ModuleIndex>,
+    globals: Vec<FxHashMap<Name, u32>>,
+}
+
+/// Names with a meaning of their own.
+pub fn class_of_method(facts: &ModuleFacts, function: &Function) -> Option<u32> {
+    let mut current = function;
+    loop {
+        if current.class.is_some() {
+            return current.class;
+        }
+        if current.parent == 0 {
+            return None;
+        }
+        current = &facts.functions[current.parent as usize];
+    }
+}
+
+impl Links {
+    /// Links modules; their order decides their indices.
+    pub fn new(modules: Vec<(FileId, Arc<ModuleFacts>)>) -> Self {
+        let mut paths = FxHashMap::default();
+        let mut globals = Vec::with_capacity(modules.len());
+        for (index, (_, facts)) in modules.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let stem = facts.path.strip_suffix(".py").unwrap_or(&facts.path);
+            let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
+            paths.entry(stem.to_owned()).or_insert(index);
+            let names = facts.globals.iter().enumerate();
+            globals.push(
+                names
+                    .map(|(at, (name, _))| (*name, u32::try_from(at).unwrap_or(0)))
+                    .collect(),
+            );
+        }
+        let mut links = Self {
+            modules,
+            attribute_stores: FxHashMap::default(),
+            elements: FxHashMap::default(),
+            homes: FxHashMap::default(),
+            paths,
+            globals,
+        };
+        links.collect_stores();
+        links
+    }
+
+    /// The facts of a module.
+    pub fn module(&self, index: ModuleIndex) -> &ModuleFacts {
+        &self.modules[index as usize].1
+    }
+
+    /// A function.
+    pub fn function(&self, id: FunctionId) -> &Function {
+        &self.module(id.module).functions[id.index as usize]
+    }
+
+    /// A class.
+    pub fn class(&self, id: ClassId) -> &Class {
+        &self.module(id.module).classes[id.index as usize]
+    }
+
+    /// Everything assigned to a module-level name.
+    pub fn global(&self, module: ModuleIndex, name: Name) -> Option<&[(u32, ValueId)]> {
+        let at = *self.globals[module as usize].get(&name)?;
+        Some(&self.module(module).globals[at as usize].1)
+    }
+
+    /// The class in whose body (or a function of whose body) a function is defined.
+    pub fn enclosing_class(&self, id: FunctionId) -> Option<ClassId> {
+        class_of_method(self.module(id.module), self.function(id)).map(|index| ClassId {
+            module: id.module,
+            index,
+        })
+    }
+
+    /// The module of the program that an import in `from` means, if it is one of them.
+    ///
+    /// Absolute names are looked for beside the importing file first, then in every folder above
+    /// it (and in a `src` folder there), as if each were on the path.
+    pub fn resolve(&self, from: ModuleIndex, dotted: &str) -> Option<ModuleIndex> {
+        let path = &self.module(from).path;
+        let dots = dotted.bytes().take_while(|&it| it == b'.').count();
+        let tail = dotted[dots..].replace('.', "/");
+        let mut folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if dots > 0 {
+            for _ in 1..dots {
+                folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
+            }
+            let full = join(folder, &tail);
+            return self.paths.get(full.as_str()).copied();
+        }
+        loop {
+            if let Some(&found) = self.paths.get(join(folder, &tail).as_str()) {
+                return Some(found);
+            }
+            let under_src = join(&join(folder, "src"), &tail);
+            if let Some(&found) = self.paths.get(under_src.as_str()) {
+                return Some(found);
+            }
+            if folder.is_empty() {
+                return None;
+            }
+            folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
+        }
+    }
+
+    /// The name under which a module is imported, as well as its path tells.
+    pub fn module_name(&self, index: ModuleIndex) -> String {
+        let path = &self.module(index).path;
+        let stem = path.strip_suffix(".py").unwrap_or(path);
+        stem.strip_suffix("/__init__")
+            .unwrap_or(stem)
+            .replace('/', ".")
+    }
+
+    /// The dotted name of a function within its module: `Class.method`, `outer.inner`.
+    pub fn qualified_name(&self, id: FunctionId) -> String {
+        if id.index == 0 {
+            return String::new();
+        }
+        let facts = self.module(id.module);
+        let mut parts = Vec::new();
+        let mut index = id.index;
+        while index != 0 {
+            let function = &facts.functions[index as usize];
+            parts.push(function.name.as_str());
+            let mut class = function.class;
+            while let Some(at) = class {
+                let class_facts = &facts.classes[at as usize];
+                parts.push(class_facts.name.as_str());
+                class = class_facts.outer;
+            }
+            index = function.parent;
+        }
+        parts.reverse();
+        parts.join(".")
+    }
+
+    /// The file of a module.
+    pub fn file(&self, module: ModuleIndex) -> FileId {
+        self.modules[module as usize].0
+    }
+
+    fn collect_stores(&mut self) {
+        for module in 0..self.modules.len() {
+            let facts = Arc::clone(&self.modules[module].1);
+            let module = u32::try_from(module).unwrap_or(u32::MAX);
+            for (index, function) in facts.functions.iter().enumerate() {
+                let id = FunctionId {
+                    module,
+                    index: u32::try_from(index).unwrap_or(0),
+                };
+                let class = class_of_method(&facts, function).map(|index| ClassId { module, index });
+                let own_self = self_name(&facts, function);
+                let is_self = |base: ValueId| match function.value(base) {
+                    Value::Parameter(0) => function.class.is_some(),
+                    Value::Captured(name) => Some(*name) == own_self,
+                    _ => false,
+                };
+                for op in &function.ops {
+                    match op.kind {
+                        OpKind::Write {
+                            base, name, value, ..
+                        } => {
+                            if let Some(class) = class
+                                && is_self(base)
+                            {
+                                self.attribute_stores
+                                    .entry((class, name))
+                                    .or_default()
+                                    .push(Stored {
+                                        function: id,
+                                        value,
+                                    });
+                                self.homes
+                                    .entry((id, value))
+                                    .or_insert(Home::Attribute(class, name));
+                            }
+                        }
+                        OpKind::WriteVariable {
+                            variable: crate::facts::Variable::Global(name),
+                            value,
+                            ..
+                        } => {
+                            self.homes
+                                .entry((id, value))
+                                .or_insert(Home::Global(module, name));
+                        }
+                        OpKind::ItemWrite { base, value, .. } => {
+                            self.add_element(id, function, class, &is_self, base, value);
+                        }
+                        OpKind::Extend { base, value } => {
+                            self.add_elements_of(id, function, class, &is_self, base, value);
+                        }
+                        OpKind::Call(call) => {
+                            let call = &function.calls[call as usize];
+                            let Value::Attribute { base, name, .. } = *function.value(call.callee)
+                            else {
+                                continue;
+                            };
+                            let arguments = function.list(call.arguments);
+                            let added = match name.as_str() {
+                                "append" | "appendleft" | "add" | "put" | "put_nowait" => {
+                                    arguments.first()
+                                }
+                                "insert" | "setdefault" => arguments.get(1),
+                                _ => None,
+                            };
+                            if let Some(&value) = added {
+                                self.add_element(id, function, class, &is_self, base, value);
+                            }
+                            if matches!(name.as_str(), "extend" | "update")
+                                && let Some(&value) = arguments.first()
+                            {
+                                self.add_elements_of(id, function, class, &is_self, base, value);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a container is called, as far as its function tells.
+    fn home(
+        &self,
+        id: FunctionId,
+        function: &Function,
+        class: Option<ClassId>,
+        is_self: &dyn Fn(ValueId) -> bool,
+        base: ValueId,
+    ) -> Option<Home> {
+        match function.value(base) {
+            Value::Attribute { base, name, .. } if is_self(*base) => {
+                Some(Home::Attribute(class?, *name))
+            }
+            Value::Global(name) => Some(Home::Global(id.module, *name)),
+            Value::Read(op) => match function.ops.get(*op as usize)?.kind {
+                OpKind::ReadVariable {
+                    variable: crate::facts::Variable::Global(name),
+                    ..
+                } => Some(Home::Global(id.module, name)),
+                _ => None,
+            },
+            Value::Container { .. } | Value::Call(_) => Some(Home::Local(id, base)),
+            Value::Join(list) => function
+                .list(*list)
+                .iter()
+                .find_map(|&part| self.home(id, function, class, is_self, part)),
+            Value::Combined(list) => function
+                .list(*list)
+                .first()
+                .and_then(|&part| self.home(id, function, class, is_self, part)),
+            _ => None,
+        }
+    }
+
+    fn add_element(
+        &mut self,
+        id: FunctionId,
+        function: &Function,
+        class: Option<ClassId>,
+        is_self: &dyn Fn(ValueId) -> bool,
+        base: ValueId,
+        value: ValueId,
+    ) {
+        if matches!(
+            function.value(value),
+            Value::Unknown | Value::Constant(_) | Value::Combined(_)
+        ) {
+            return;
+        }
+        if let Some(home) = self.home(id, function, class, is_self, base) {
+            self.elements.entry(home).or_default().push(Stored {
+                function: id,
+                value,
+            });
+        }
+    }
+
+    fn add_elements_of(
+        &mut self,
+        id: FunctionId,
+        function: &Function,
+        class: Option<ClassId>,
+        is_self: &dyn Fn(ValueId) -> bool,
+        base: ValueId,
+        value: ValueId,
+    ) {
+        if let Value::Container { elements, .. } = function.value(value) {
+            for &element in function.list(*elements) {
+                self.add_element(id, function, class, is_self, base, element);
+            }
+        }
+    }
+}
+
+/// The name of the first parameter of the method around a function.
+fn self_name(facts: &ModuleFacts, function: &Function) -> Option<Name> {
+    let mut current = function;
+    while current.class.is_none() {
+        if current.parent == 0 {
+            return None;
+        }
+        current = &facts.functions[current.parent as usize];
+    }
+    current.parameters.first().map(|it| it.name)
+}
+
+fn join(folder: &str, tail: &str) -> String {
+    match (folder.is_empty(), tail.is_empty()) {
+        (true, _) => tail.to_owned(),
+        (_, true) => folder.to_owned(),
+        _ => format!("{folder}/{tail}"),
+    }
+}
+
+/// The canonical name of something imported from a library.
+pub fn external(models: &Models, module: &str, name: &str) -> Name {
+    Name::new(&models.canonical(&format!("{module}.{name}")))
+}
