@@ -6,26 +6,24 @@
 //! `Not reported`, `How to fix` and `Limits`.
 
 mod pages;
+mod reporter;
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::findings::{Finding, Severity};
+use crate::findings::Severity;
 use crate::program::Program;
+
+pub use reporter::{Reporter, Text, describe, held_words, root_words};
 
 /// The check behind one page of `rules/`.
 pub trait Rule: Sync {
+    /// The name of its page.
+    fn name(&self) -> &'static str;
+
     /// Looks for the defect and hands every finding to `report`.
     fn check(&self, program: &Program, report: &mut Reporter<'_>);
-}
-
-/// Takes what rules find. Severities and names are filled in from the rule's page.
-pub struct Reporter<'a> {
-    /// Name of the rule that runs.
-    pub rule: &'static str,
-    /// Everything found so far.
-    pub findings: &'a mut Vec<Finding>,
 }
 
 /// What the page of a rule says.

@@ -144,6 +144,7 @@ impl<'a> Frame<'a> {
                     end: 0,
                 }],
                 cells: Vec::new(),
+                local_names: Vec::new(),
                 returns: Vec::new(),
                 leaks: Vec::new(),
             },

@@ -526,7 +526,12 @@ impl<'a> Walker<'a> {
                 range_of(&generator.iter),
             );
             let value = self.value(Value::Element(iterated));
-            self.bind_target(&generator.target, value, yields_pairs(&generator.iter), &mut shadowed);
+            self.bind_target(
+                &generator.target,
+                value,
+                yields_pairs(&generator.iter),
+                &mut shadowed,
+            );
             for test in &generator.ifs {
                 let first = self.next_op();
                 let condition = self.test(test);

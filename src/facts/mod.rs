@@ -382,6 +382,8 @@ pub struct Function {
     pub controls: Vec<Control>,
     /// Everything assigned to its variables that nested functions use.
     pub cells: Vec<(Name, Vec<ValueId>)>,
+    /// Names of local variables that containers and calls were assigned to.
+    pub local_names: Vec<(ValueId, Name)>,
     /// What it returns.
     pub returns: Vec<ValueId>,
     /// Locks it leaks.
@@ -475,6 +477,14 @@ impl Function {
     /// The values of a run.
     pub fn list(&self, list: List) -> &[ValueId] {
         &self.lists[list.start as usize..(list.start + list.len) as usize]
+    }
+
+    /// The local variable a container or the result of a call was assigned to.
+    pub fn local_name(&self, value: ValueId) -> Option<Name> {
+        self.local_names
+            .iter()
+            .find(|(known, _)| *known == value)
+            .map(|(_, name)| *name)
     }
 
     /// The value with this index.

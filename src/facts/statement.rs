@@ -300,6 +300,12 @@ impl<'a> Walker<'a> {
             frame.flow.env.resize(slot + 1, ValueId::UNKNOWN);
         }
         frame.flow.env[slot] = value;
+        if matches!(
+            frame.function.values[value.0 as usize],
+            Value::Container { .. } | Value::Call(_)
+        ) {
+            frame.function.local_names.push((value, name));
+        }
         if shared {
             self.bind_cell(name, value);
         }

@@ -383,6 +383,25 @@ impl Models {
         name.into()
     }
 
+    /// Names of methods and functions that may start a thread, last part only.
+    pub fn spawning_names(&self) -> impl Iterator<Item = &str> {
+        let starts = self
+            .classes
+            .values()
+            .filter_map(|class| class.thread.as_ref())
+            .map(|thread| thread.start.as_str());
+        let methods = self.classes.values().flat_map(|class| &class.method);
+        let spawning = methods
+            .filter(|(_, model)| !model.spawns.is_empty())
+            .map(|(name, _)| name.as_str());
+        let functions = self
+            .functions
+            .iter()
+            .filter(|(_, model)| !model.spawns.is_empty())
+            .map(|(name, _)| name.rsplit('.').next().unwrap_or(name));
+        starts.chain(spawning).chain(functions)
+    }
+
     /// The class of this canonical name.
     pub fn class(&self, name: &str) -> Option<&ClassModel> {
         self.classes.get(name)

@@ -14,9 +14,7 @@ use super::object::{
     Arena, ClassId, Frame, FrameId, FunctionId, MAX_DEPTH, ModuleIndex, Object, ObjectId, Origin,
     SetId,
 };
-use crate::facts::{
-    Call, Constant, Literal, OpKind, ParameterKind, Value, ValueId, Variable,
-};
+use crate::facts::{Call, Constant, Literal, OpKind, ParameterKind, Value, ValueId, Variable};
 use crate::models::{ClassModel, Models};
 use crate::source::name::Name;
 
@@ -124,10 +122,10 @@ impl<'p> Evaluator<'p> {
             let links = self.links;
             let receiver = receiver.or_else(|| {
                 let class = links.enclosing_class(parent)?;
-                Some(self.arena.object(Object::Instance(
-                    class,
-                    Origin::Assumed { shared: false },
-                )))
+                Some(
+                    self.arena
+                        .object(Object::Instance(class, Origin::Assumed { shared: false })),
+                )
             });
             self.generic_frame(parent, receiver)
         };
@@ -570,20 +568,14 @@ impl<'p> Evaluator<'p> {
                 return self.global(found, name);
             }
             let joint = if dotted.ends_with('.') { "" } else { "." };
-            if let Some(submodule) = self
-                .links
-                .resolve(from, &format!("{dotted}{joint}{name}"))
-            {
+            if let Some(submodule) = self.links.resolve(from, &format!("{dotted}{joint}{name}")) {
                 return self.arena.single(Object::Module(submodule));
             }
             return self.global(found, name);
         }
         if dotted.starts_with('.') {
             let joint = if dotted.ends_with('.') { "" } else { "." };
-            return match self
-                .links
-                .resolve(from, &format!("{dotted}{joint}{name}"))
-            {
+            return match self.links.resolve(from, &format!("{dotted}{joint}{name}")) {
                 Some(submodule) => self.arena.single(Object::Module(submodule)),
                 None => SetId::UNKNOWN,
             };
@@ -695,12 +687,7 @@ impl<'p> Evaluator<'p> {
 
     /// An attribute found in the body of a class or of one it derives from; `on_class` when it
     /// is looked up on the class itself.
-    fn class_attribute(
-        &mut self,
-        class: ClassId,
-        name: Name,
-        on_class: Option<ObjectId>,
-    ) -> SetId {
+    fn class_attribute(&mut self, class: ClassId, name: Name, on_class: Option<ObjectId>) -> SetId {
         let lineage = self.lineage(class);
         for &owner in &lineage.order {
             let values = self.own_class_attribute(owner, name);
@@ -808,11 +795,15 @@ impl<'p> Evaluator<'p> {
         let mut result = Vec::new();
         for value in self.arena.members(values).to_vec() {
             match *self.arena.get(value) {
-                Object::Foreign(name, Origin::Site { frame, value: site, .. })
-                    if matches!(
-                        name.as_str(),
-                        "dataclasses.field" | "attr.ib" | "attrs.field" | "attr.Factory"
-                    ) =>
+                Object::Foreign(
+                    name,
+                    Origin::Site {
+                        frame, value: site, ..
+                    },
+                ) if matches!(
+                    name.as_str(),
+                    "dataclasses.field" | "attr.ib" | "attrs.field" | "attr.Factory"
+                ) =>
                 {
                     let call = site & !CALL_ORIGIN;
                     let made = self.made_by_factory(frame, call, object);
@@ -921,11 +912,7 @@ impl<'p> Evaluator<'p> {
     }
 
     /// The frame of `__init__` that constructed an object, where the call is known.
-    pub fn constructor_frame(
-        &mut self,
-        object: ObjectId,
-        init: FunctionId,
-    ) -> Option<FrameId> {
+    pub fn constructor_frame(&mut self, object: ObjectId, init: FunctionId) -> Option<FrameId> {
         let Some(Origin::Site { frame, value, .. }) = self.arena.origin(object) else {
             return None;
         };
@@ -1248,13 +1235,7 @@ impl<'p> Evaluator<'p> {
         function.calls[index as usize].many
     }
 
-    fn external_result(
-        &mut self,
-        frame: FrameId,
-        index: u32,
-        call: &Call,
-        name: Name,
-    ) -> SetId {
+    fn external_result(&mut self, frame: FrameId, index: u32, call: &Call, name: Name) -> SetId {
         let many = call.many;
         if let Some(literal) = builtin_container(name.as_str()) {
             return self.made(frame, |origin| {
@@ -1488,13 +1469,7 @@ impl<'p> Evaluator<'p> {
         }
     }
 
-    fn constructed(
-        &mut self,
-        class: ClassId,
-        frame: FrameId,
-        index: u32,
-        many: bool,
-    ) -> ObjectId {
+    fn constructed(&mut self, class: ClassId, frame: FrameId, index: u32, many: bool) -> ObjectId {
         let origin = if self.arena.frame_depth(frame) >= MAX_DEPTH {
             Origin::Assumed { shared: false }
         } else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::object::{ClassId, FunctionId, ModuleIndex};
 use crate::facts::{Class, Function, ModuleFacts, OpKind, Value, ValueId};
@@ -42,6 +42,8 @@ pub struct Links {
     pub homes: FxHashMap<(FunctionId, ValueId), Home>,
     paths: FxHashMap<String, ModuleIndex>,
     globals: Vec<FxHashMap<Name, u32>>,
+    fields: FxHashMap<ClassId, Vec<Name>>,
+    script_folders: FxHashSet<String>,
 }
 
 /// Names with a meaning of their own.
@@ -82,9 +84,32 @@ impl Links {
             homes: FxHashMap::default(),
             paths,
             globals,
+            fields: FxHashMap::default(),
+            script_folders: FxHashSet::default(),
         };
         links.collect_stores();
+        links.collect_script_folders();
         links
+    }
+
+    /// Folders that hold a script and are not packages.
+    fn collect_script_folders(&mut self) {
+        for (_, facts) in &self.modules {
+            let folder = facts.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if facts.is_script && !self.paths.contains_key(folder) {
+                self.script_folders.insert(folder.to_owned());
+            }
+        }
+    }
+
+    /// Whether the modules of a folder belong to a script beside them.
+    pub fn is_script_folder(&self, folder: &str) -> bool {
+        self.script_folders.contains(folder)
+    }
+
+    /// The attributes that methods of a class store.
+    pub fn fields_of(&self, class: ClassId) -> &[Name] {
+        self.fields.get(&class).map_or(&[], Vec::as_slice)
     }
 
     /// The facts of a module.
@@ -193,7 +218,8 @@ impl Links {
                     module,
                     index: u32::try_from(index).unwrap_or(0),
                 };
-                let class = class_of_method(&facts, function).map(|index| ClassId { module, index });
+                let class =
+                    class_of_method(&facts, function).map(|index| ClassId { module, index });
                 let own_self = self_name(&facts, function);
                 let is_self = |base: ValueId| match function.value(base) {
                     Value::Parameter(0) => function.class.is_some(),
@@ -208,13 +234,15 @@ impl Links {
                             if let Some(class) = class
                                 && is_self(base)
                             {
-                                self.attribute_stores
-                                    .entry((class, name))
-                                    .or_default()
-                                    .push(Stored {
-                                        function: id,
-                                        value,
-                                    });
+                                let stores =
+                                    self.attribute_stores.entry((class, name)).or_default();
+                                if stores.is_empty() {
+                                    self.fields.entry(class).or_default().push(name);
+                                }
+                                stores.push(Stored {
+                                    function: id,
+                                    value,
+                                });
                                 self.homes
                                     .entry((id, value))
                                     .or_insert(Home::Attribute(class, name));

@@ -1,19 +1,26 @@
 //! All facts together: what rules may ask.
 
 pub mod atomicity;
+pub mod conflicts;
 pub mod effect;
 pub mod evaluate;
 pub mod link;
 pub mod object;
+pub mod roots;
 pub mod summary;
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::ModuleFacts;
 use crate::models::Models;
-use crate::source::span::FileId;
+use crate::source::span::{FileId, Site};
+use conflicts::{Conflict, Places};
+use effect::At;
+use link::Links;
+use roots::{ModuleRoots, Record, Root};
 
 /// The free-threaded interpreter the code will run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -65,25 +72,132 @@ pub struct Coverage {
 
 /// A linked program.
 pub struct Program {
-    modules: Vec<(FileId, Arc<ModuleFacts>)>,
+    links: Links,
+    roots: Vec<Root>,
+    records: Vec<Record>,
+    conflicts: Vec<Conflict>,
+    coverage: Coverage,
+    options: Options,
 }
 
 impl Program {
-    /// Links modules.
+    /// Links modules, finds their thread roots, and pairs what these do.
+    ///
+    /// When `cancelled` says so between two modules, the rest is left out; whoever cancels throws
+    /// the result away.
     pub fn link(
         modules: Vec<(FileId, Arc<ModuleFacts>)>,
-        _models: &Models,
-        _options: &Options,
-        _cancelled: &(dyn Fn() -> bool + Sync),
+        models: &Models,
+        options: &Options,
+        cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Self {
-        Self { modules }
+        let functions = modules.iter().map(|(_, it)| it.function_count()).sum();
+        let links = Links::new(modules);
+        let all = 0..u32::try_from(links.modules.len()).unwrap_or(u32::MAX);
+        let shared = roots::Shared {
+            module_objects: all
+                .clone()
+                .into_par_iter()
+                .flat_map_iter(|module| roots::module_objects(&links, models, module))
+                .collect(),
+            spawning: roots::Shared::spawning_names(models),
+        };
+        let found: Vec<ModuleRoots> = all
+            .into_par_iter()
+            .map(|module| {
+                if cancelled() {
+                    return ModuleRoots::default();
+                }
+                roots::module_roots(&links, models, options, &shared, module)
+            })
+            .collect();
+        let mut coverage = Coverage {
+            functions,
+            ..Coverage::default()
+        };
+        let mut roots = Vec::new();
+        let mut records = Vec::new();
+        for module in found {
+            coverage.calls += module.calls;
+            coverage.unresolved_calls += module.unresolved;
+            coverage.limits += module.cuts;
+            let offset = u32::try_from(roots.len()).unwrap_or(u32::MAX);
+            roots.extend(module.roots.into_iter().map(|mut root| {
+                root.parent = root
+                    .parent
+                    .map(|(parent, number)| (parent + offset, number));
+                root
+            }));
+            records.extend(module.records.into_iter().map(|mut record| {
+                record.root += offset;
+                record
+            }));
+        }
+        let conflicts = if cancelled() {
+            Vec::new()
+        } else {
+            Places::new(&roots, &records).conflicts(options)
+        };
+        Self {
+            links,
+            roots,
+            records,
+            conflicts,
+            coverage,
+            options: *options,
+        }
     }
 
     /// How much is known.
     pub fn coverage(&self) -> Coverage {
-        Coverage {
-            functions: self.modules.iter().map(|(_, it)| it.function_count()).sum(),
-            ..Coverage::default()
+        self.coverage
+    }
+
+    /// Conflicts, one for each place.
+    pub fn conflicts(&self) -> &[Conflict] {
+        &self.conflicts
+    }
+
+    /// Everything that roots do.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The record with this index.
+    pub fn record(&self, index: u32) -> &Record {
+        &self.records[index as usize]
+    }
+
+    /// The thread roots.
+    pub fn roots(&self) -> &[Root] {
+        &self.roots
+    }
+
+    /// The root of a record.
+    pub fn root_of(&self, record: &Record) -> &Root {
+        &self.roots[record.root as usize]
+    }
+
+    /// The linked modules.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// What the answers depend on.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// A place in a file.
+    pub fn site(&self, at: At) -> Site {
+        Site {
+            file: self.links.file(at.function.module),
+            range: at.range,
         }
+    }
+
+    /// The qualified name of the function around a place.
+    pub fn function_name(&self, at: At) -> String {
+        self.links.qualified_name(at.function)
     }
 }

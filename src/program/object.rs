@@ -187,9 +187,7 @@ impl Arena {
             Object::Function(_, frame)
             | Object::Partial(frame, _)
             | Object::Context(frame)
-            | Object::Variables(frame) => {
-                self.frames[frame.0 as usize].1 + 1
-            }
+            | Object::Variables(frame) => self.frames[frame.0 as usize].1 + 1,
             Object::Bound(receiver, function) => self.depth(*receiver).max(self.depth(*function)),
             Object::Method(receiver, _) | Object::Super(_, receiver) => self.depth(*receiver),
             Object::Tuple(sets) => sets

@@ -163,7 +163,9 @@ impl<'p> Summaries<'p> {
             }
         }
         fresh.sort_unstable();
-        summary.published.sort_unstable_by_key(|(object, _)| *object);
+        summary
+            .published
+            .sort_unstable_by_key(|(object, _)| *object);
         summary.fresh = fresh;
         summary.left_live = live;
         summary.finished = finished;
@@ -469,7 +471,11 @@ impl<'p> Summaries<'p> {
             return false;
         }
         let call = site & !CALL_ORIGIN;
-        let Some(made) = function.values.iter().position(|it| *it == Value::Call(call)) else {
+        let Some(made) = function
+            .values
+            .iter()
+            .position(|it| *it == Value::Call(call))
+        else {
             return false;
         };
         let made = ValueId(u32::try_from(made).unwrap_or(0));
@@ -491,9 +497,12 @@ impl<'p> Summaries<'p> {
             Value::Attribute { base, name, .. } => {
                 let base = self.eval.value(frame, *base);
                 let name = *name;
-                self.eval.arena.members(base).to_vec().iter().any(|&it| {
-                    self.property(it, name, &[Binding::Property]).is_some()
-                })
+                self.eval
+                    .arena
+                    .members(base)
+                    .to_vec()
+                    .iter()
+                    .any(|&it| self.property(it, name, &[Binding::Property]).is_some())
             }
             Value::Join(list) if depth < 3 => {
                 let list = function.list(*list).to_vec();
@@ -1457,7 +1466,11 @@ impl<'p> Summaries<'p> {
         } else {
             let call = value & !CALL_ORIGIN;
             let function = links.function(function_id);
-            match function.values.iter().position(|it| *it == Value::Call(call)) {
+            match function
+                .values
+                .iter()
+                .position(|it| *it == Value::Call(call))
+            {
                 Some(at) => ValueId(u32::try_from(at).unwrap_or(0)),
                 None => return unnamed,
             }
@@ -1513,7 +1526,10 @@ impl<'p> Summaries<'p> {
             ValueId(value)
         } else {
             let call = value & !CALL_ORIGIN;
-            let at = function.values.iter().position(|it| *it == Value::Call(call))?;
+            let at = function
+                .values
+                .iter()
+                .position(|it| *it == Value::Call(call))?;
             ValueId(u32::try_from(at).ok()?)
         };
         for (index, class) in facts.classes.iter().enumerate() {
@@ -1820,7 +1836,8 @@ impl<'p> Summaries<'p> {
             Action::Access(access)
                 if access.access.writes() && access.access != Access::CheckThenAct =>
             {
-                self.tested(walk, index, access.place).map(|it| (access, it))
+                self.tested(walk, index, access.place)
+                    .map(|it| (access, it))
             }
             _ => None,
         };
@@ -2235,10 +2252,14 @@ impl<'p> Summaries<'p> {
         if model.loop_only
             && let Some(object) = receiver
         {
-            self.record(walk, index, Action::LoopOnly {
-                object,
-                method: name,
-            });
+            self.record(
+                walk,
+                index,
+                Action::LoopOnly {
+                    object,
+                    method: name,
+                },
+            );
         }
         for &position in &model.iterates {
             if let Some(&argument) = arguments.get(position) {
@@ -2279,17 +2300,13 @@ impl<'p> Summaries<'p> {
             self.spawn_by_call(walk, index, call_index, spawn, receiver);
         }
         if model.joins {
-            let unfinished = call
-                .keywords
-                .iter()
-                .any(|(keyword, value)| {
-                    keyword.as_str() == "wait"
-                        && *walk.function.value(*value) == Value::Constant(Constant::False)
-                })
-                || (name.as_str() == "shutdown"
-                    && arguments.first().is_some_and(|&it| {
-                        *walk.function.value(it) == Value::Constant(Constant::False)
-                    }));
+            let unfinished = call.keywords.iter().any(|(keyword, value)| {
+                keyword.as_str() == "wait"
+                    && *walk.function.value(*value) == Value::Constant(Constant::False)
+            }) || (name.as_str() == "shutdown"
+                && arguments.first().is_some_and(|&it| {
+                    *walk.function.value(it) == Value::Constant(Constant::False)
+                }));
             if !unfinished {
                 match receiver {
                     Some(receiver) => self.finish(walk, receiver),
@@ -2410,16 +2427,14 @@ impl<'p> Summaries<'p> {
                 all.extend_from_slice(arguments);
                 self.frames_of(function, &all, open)
             }
-            Object::Instance(class, _) => {
-                match self.eval.method_of(class, Name::new("__call__")) {
-                    Some(method) => {
-                        let mut all = vec![self.eval.arena.set(vec![object])];
-                        all.extend_from_slice(arguments);
-                        vec![self.eval.bind(method, FrameId::NONE, &all, &[], open)]
-                    }
-                    None => Vec::new(),
+            Object::Instance(class, _) => match self.eval.method_of(class, Name::new("__call__")) {
+                Some(method) => {
+                    let mut all = vec![self.eval.arena.set(vec![object])];
+                    all.extend_from_slice(arguments);
+                    vec![self.eval.bind(method, FrameId::NONE, &all, &[], open)]
                 }
-            }
+                None => Vec::new(),
+            },
             Object::Partial(maker, call) => {
                 let links = self.eval.links;
                 let function = links.function(self.eval.arena.frame_of(maker).function);
@@ -2782,7 +2797,15 @@ fn is_kept(function: &Function, value: ValueId) -> bool {
 fn sounds_like_lock(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     [
-        "lock", "mutex", "cond", "semaphore", "guard", "monitor", "synchron", "critical", "_cv",
+        "lock",
+        "mutex",
+        "cond",
+        "semaphore",
+        "guard",
+        "monitor",
+        "synchron",
+        "critical",
+        "_cv",
     ]
     .iter()
     .any(|word| lower.contains(word))

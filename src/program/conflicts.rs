@@ -1,0 +1,577 @@
+//! Conflicts: pairs of accesses to one place that threads may perform in parallel, at least one
+//! of them writing, without a common lock.
+//!
+//! Which pairs are worth reporting is decided here, once, and by what goes wrong rather than by
+//! where it was found:
+//!
+//! - an update in two steps loses the other thread's store ([`Defect::LostUpdate`]);
+//! - a test that another thread invalidates before the act ([`Defect::StaleTest`]);
+//! - a walk through a container that changes size meanwhile ([`Defect::BrokenWalk`]);
+//! - a store that ignores the lock other accesses hold ([`Defect::UnguardedWrite`]);
+//! - data read while another thread that the program starts replaces it
+//!   ([`Defect::UnorderedWrite`]).
+//!
+//! Two single atomic operations do not make a defect: they are ordered one way or the other, and
+//! either is what the programmer wrote. A lone load without the lock sees a value that was
+//! current a moment ago, which is what it would have seen with the lock; it is not reported.
+//!
+//! One finding is made for each place: all its conflicts share a cause. It is reported at the
+//! access that must change: the one without the lock, or the one made of several steps.
+
+use rustc_hash::FxHashMap;
+
+use super::Options;
+use super::atomicity::Access;
+use super::effect::{Action, At, Mode, PlaceAccess, Slot};
+use super::roots::{Held, Record, Root, RootKind, parallel};
+use crate::facts::Look;
+use crate::models::ContainerKind;
+use crate::source::name::Name;
+
+/// Records of one place beyond this many, after merging equal ones, are left out.
+const MAX_RECORDS: usize = 160;
+/// Other sides listed with a conflict.
+const MAX_OTHERS: usize = 8;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Defect {
+    /// An update loses another one.
+    LostUpdate,
+    /// A test is no longer true when it is acted on.
+    StaleTest,
+    /// The same, where the act fills what the test found empty.
+    LazyInit,
+    /// A container changes while it is walked.
+    BrokenWalk,
+    /// Several threads advance one iterator.
+    SharedIterator,
+    /// A store without the lock that guards the place.
+    UnguardedWrite,
+    /// Both sides hold a lock, but not the same one.
+    MismatchedLocks,
+    /// A lock that is made anew for each call.
+    PerCallLock,
+    /// A semaphore that lets several in, or the shared side of a reader-writer lock.
+    SemaphoreNotAMutex,
+    /// A lock of an event loop, used by threads.
+    AsyncLock,
+    /// A thread reads what its starter stores only after the start.
+    PublishedBeforeInit,
+    /// A store and a load that nothing orders.
+    UnorderedWrite,
+    /// Several steps on a container, seen half done.
+    HalfDone,
+    /// Fields that belong together are read without the lock under which they change.
+    TornState,
+    /// The object held by the place is replaced while it guards others.
+    ReplacedLock,
+    /// Only single atomic operations: safe.
+    Atomic,
+}
+
+/// One side of a conflict.
+#[derive(Debug, Clone)]
+pub struct Side {
+    /// The access.
+    pub record: u32,
+    /// Which, in the records of the program.
+    pub at: At,
+}
+
+/// All conflicts on one place.
+#[derive(Debug, Clone)]
+pub struct Conflict {
+    /// What goes wrong.
+    pub defect: Defect,
+    /// The place in words.
+    pub place: Name,
+    /// Where to act.
+    pub primary: u32,
+    /// What collides with it first.
+    pub other: u32,
+    /// Further accesses that take part.
+    pub more: Vec<u32>,
+    /// Both sides run on threads that the program starts, or on its main thread.
+    pub explicit: bool,
+    /// The lock that most other accesses hold, with how many do and how many there are.
+    pub guard: Option<(Name, usize, usize)>,
+}
+
+/// All records of the program, by place.
+pub struct Places<'a> {
+    roots: &'a [Root],
+    records: &'a [Record],
+    /// Indices of records, by place.
+    by_place: Vec<Vec<u32>>,
+}
+
+impl<'a> Places<'a> {
+    /// Groups accesses by place.
+    pub fn new(roots: &'a [Root], records: &'a [Record]) -> Self {
+        let mut index: FxHashMap<u64, usize> = FxHashMap::default();
+        let mut by_place: Vec<Vec<u32>> = Vec::new();
+        for (at, record) in records.iter().enumerate() {
+            if !matches!(record.action, Action::Access(_)) {
+                continue;
+            }
+            let slot = *index.entry(record.key).or_insert_with(|| {
+                by_place.push(Vec::new());
+                by_place.len() - 1
+            });
+            by_place[slot].push(u32::try_from(at).unwrap_or(u32::MAX));
+        }
+        Self {
+            roots,
+            records,
+            by_place,
+        }
+    }
+
+    /// The conflicts of all places.
+    pub fn conflicts(&self, options: &Options) -> Vec<Conflict> {
+        use rayon::prelude::*;
+        let _ = options;
+        self.by_place
+            .par_iter()
+            .filter_map(|records| self.conflict(records))
+            .collect()
+    }
+
+    fn access(&self, record: u32) -> PlaceAccess {
+        match self.records[record as usize].action {
+            Action::Access(access) => access,
+            _ => unreachable!("only accesses are grouped"),
+        }
+    }
+
+    fn root(&self, record: u32) -> &Root {
+        &self.roots[self.records[record as usize].root as usize]
+    }
+
+    fn conflict(&self, all: &[u32]) -> Option<Conflict> {
+        let writes = all.iter().any(|&it| self.access(it).access.writes());
+        if !writes {
+            return None;
+        }
+        let records = self.merged(all);
+        let guard = self.guard(&records);
+        let mut best: Option<(u32, Defect, u32, u32, bool)> = None;
+        let mut sides: Vec<u32> = Vec::new();
+        for (position, &a) in records.iter().enumerate() {
+            for &b in &records[position..] {
+                let (one, other) = (&self.records[a as usize], &self.records[b as usize]);
+                if !parallel(self.roots, one, other) {
+                    continue;
+                }
+                for (x, y) in [(a, b), (b, a)] {
+                    let Some(defect) = self.defect(x, y, guard.as_ref(), &records) else {
+                        continue;
+                    };
+                    let explicit = self.is_explicit(x) && self.is_explicit(y);
+                    let rank = rank(defect, explicit, self.access(x).access);
+                    if best.is_none_or(|(known, ..)| rank < known) {
+                        best = Some((rank, defect, x, y, explicit));
+                    }
+                    for side in [x, y] {
+                        if !sides.contains(&side) {
+                            sides.push(side);
+                        }
+                    }
+                    if a == b {
+                        break;
+                    }
+                }
+            }
+        }
+        let (_, defect, primary, other, explicit) = best?;
+        let place = self.records[primary as usize].words;
+        let mut shown = vec![
+            self.records[primary as usize].at,
+            self.records[other as usize].at,
+        ];
+        let mut more = Vec::new();
+        for side in sides {
+            let at = self.records[side as usize].at;
+            if shown.contains(&at) || more.len() >= MAX_OTHERS {
+                continue;
+            }
+            shown.push(at);
+            more.push(side);
+        }
+        Some(Conflict {
+            defect,
+            place,
+            primary,
+            other,
+            more,
+            explicit,
+            guard: guard.map(|guard| (guard.words, guard.held, guard.total)),
+        })
+    }
+
+    /// One record for each way of accessing the place that makes a difference.
+    fn merged(&self, all: &[u32]) -> Vec<u32> {
+        let mut seen = rustc_hash::FxHashSet::default();
+        let mut kept = Vec::new();
+        for &it in all {
+            let record = &self.records[it as usize];
+            let access = self.access(it);
+            let root = self.root(it);
+            let held: Vec<_> = record
+                .held
+                .iter()
+                .map(|held| (held.key, held.mode))
+                .collect();
+            let who = match root.kind {
+                RootKind::Caller => (u64::MAX, root.group.unwrap_or(0)),
+                _ => (root.entry, u64::from(record.root)),
+            };
+            let key = (
+                record.at,
+                access.access,
+                held,
+                who,
+                record.live.clone(),
+                record.own,
+            );
+            if seen.insert(key) {
+                kept.push(it);
+                if kept.len() >= MAX_RECORDS {
+                    break;
+                }
+            }
+        }
+        kept
+    }
+
+    fn is_explicit(&self, record: u32) -> bool {
+        self.root(record).explicit
+    }
+
+    /// The lock that most accesses outside constructors hold.
+    fn guard(&self, records: &[u32]) -> Option<Guard> {
+        let mut counts: FxHashMap<u64, (Name, Vec<At>, bool)> = FxHashMap::default();
+        let mut sites: Vec<At> = Vec::new();
+        for &it in records {
+            let record = &self.records[it as usize];
+            if record.in_constructor && record.live.is_empty() {
+                continue;
+            }
+            if !sites.contains(&record.at) {
+                sites.push(record.at);
+            }
+            for held in &record.held {
+                if !held.covers || held.mode != Mode::Exclusive {
+                    continue;
+                }
+                let entry = counts
+                    .entry(held.key)
+                    .or_insert_with(|| (held.words, Vec::new(), false));
+                if !entry.1.contains(&record.at) {
+                    entry.1.push(record.at);
+                }
+                entry.2 |= self.access(it).access.writes();
+            }
+        }
+        let total = sites.len();
+        let mut candidates: Vec<_> = counts.into_iter().collect();
+        candidates.sort_by_key(|(key, (_, held, _))| (std::cmp::Reverse(held.len()), *key));
+        let (key, (words, held, writes)) = candidates.into_iter().next()?;
+        // Guarded: at least two accesses and at least half of all hold the lock, one of them
+        // writing.
+        (writes && held.len() * 2 >= total && held.len() >= 2 || (writes && total == 2)).then_some(
+            Guard {
+                key,
+                words,
+                held: held.len(),
+                total,
+            },
+        )
+    }
+
+    /// What goes wrong when `a` and `b` happen in parallel; `a` is where to act.
+    fn defect(&self, a: u32, b: u32, guard: Option<&Guard>, records: &[u32]) -> Option<Defect> {
+        let (one, other) = (&self.records[a as usize], &self.records[b as usize]);
+        let (x, y) = (self.access(a), self.access(b));
+        let protection = protection(one, other, x.access.writes() && y.access.writes());
+        if protection == Protection::Common {
+            return None;
+        }
+        if one.in_constructor && one.live.is_empty()
+            || other.in_constructor && other.live.is_empty()
+        {
+            return None;
+        }
+        let explicit = self.is_explicit(a) && self.is_explicit(b);
+        let defect = self.bare_defect(a, b, x, y, guard, explicit, records)?;
+        Some(match protection {
+            _ if defect == Defect::PublishedBeforeInit => defect,
+            Protection::PerCall => Defect::PerCallLock,
+            Protection::Weak => Defect::SemaphoreNotAMutex,
+            Protection::Async => Defect::AsyncLock,
+            Protection::Mismatched if defect != Defect::BrokenWalk && x.relies_on.is_none() => {
+                Defect::MismatchedLocks
+            }
+            _ => match defect {
+                // The guard is known: that it is missing says more than what goes wrong.
+                Defect::LostUpdate
+                    if guard.is_some_and(|it| !holds(one, it.key)) && x.relies_on.is_none() =>
+                {
+                    Defect::UnguardedWrite
+                }
+                defect => defect,
+            },
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn bare_defect(
+        &self,
+        a: u32,
+        b: u32,
+        x: PlaceAccess,
+        y: PlaceAccess,
+        guard: Option<&Guard>,
+        explicit: bool,
+        records: &[u32],
+    ) -> Option<Defect> {
+        let (one, other) = (&self.records[a as usize], &self.records[b as usize]);
+        let kind = x.container.or(y.container);
+        match x.access {
+            Access::Advance => Some(Defect::SharedIterator),
+            Access::Update if y.access.writes() => {
+                if let Slot::Contents | Slot::ContentsOf(_) = x.place.slot
+                    && y.access == Access::Add
+                {
+                    return None;
+                }
+                Some(Defect::LostUpdate)
+            }
+            Access::CheckThenAct if y.access.writes() => {
+                self.stale_test(x, y, explicit, guard, one, records)
+            }
+            Access::Iterate => {
+                let kind = kind.unwrap_or(ContainerKind::List);
+                if !y.access.changes_size(kind) {
+                    return None;
+                }
+                // A list that only grows shows the walk an element more or less.
+                if !explicit
+                    && matches!(kind, ContainerKind::List)
+                    && y.access == Access::Add
+                    && guard.is_none()
+                {
+                    return None;
+                }
+                Some(Defect::BrokenWalk)
+            }
+            Access::Write | Access::Delete => {
+                let in_init = one.in_constructor && !one.live.is_empty();
+                if in_init && !y.access.writes() {
+                    return Some(Defect::PublishedBeforeInit);
+                }
+                if in_init {
+                    return None;
+                }
+                if let Some(guard) = guard
+                    && !holds(one, guard.key)
+                    && !(x.constant && self.only_tested(records))
+                    && (y.access.writes() || holds(other, guard.key))
+                {
+                    return Some(Defect::UnguardedWrite);
+                }
+                if one.own && x.access == Access::Write && !y.access.writes() && explicit {
+                    return Some(Defect::PublishedBeforeInit);
+                }
+                if explicit && !self.is_flag(records) && self.matters(one, other, x, y) {
+                    return Some(Defect::UnorderedWrite);
+                }
+                None
+            }
+            Access::Remove | Access::Rearrange | Access::SetItem | Access::Add => {
+                let guard = guard?;
+                if holds(one, guard.key) || !holds(other, guard.key) {
+                    return None;
+                }
+                // A single atomic operation beside a critical section that is made of several.
+                (y.access.is_compound() || y.access == Access::Rearrange || explicit)
+                    .then_some(Defect::UnguardedWrite)
+            }
+            Access::Read if explicit && x.relies_on.is_some() => {
+                let removes = match y.access {
+                    Access::Delete => true,
+                    Access::Write => y.constant,
+                    _ => false,
+                };
+                (removes && x.look == Look::Use && self.only_cleared(records))
+                    .then_some(Defect::StaleTest)
+            }
+            _ => None,
+        }
+    }
+
+    fn stale_test(
+        &self,
+        x: PlaceAccess,
+        y: PlaceAccess,
+        explicit: bool,
+        guard: Option<&Guard>,
+        one: &Record,
+        records: &[u32],
+    ) -> Option<Defect> {
+        if let Slot::Field(_) = x.place.slot {
+            if x.fills {
+                return Some(Defect::LazyInit);
+            }
+            // Setting a flag once more than needed is harmless unless something else depends on
+            // it; with a lock around other accesses it does.
+            if !explicit && x.constant && guard.is_none_or(|it| holds(one, it.key)) {
+                return None;
+            }
+            if !explicit && self.is_flag(records) && guard.is_none() {
+                return None;
+            }
+            return Some(Defect::StaleTest);
+        }
+        // Contents: the act must be able to fail or to overwrite.
+        match y.access {
+            Access::Remove
+            | Access::CheckThenAct
+            | Access::SetItem
+            | Access::Add
+            | Access::Update
+            | Access::Rearrange => Some(Defect::StaleTest),
+            _ => None,
+        }
+    }
+
+    /// A flag: every store is a constant and every load a test.
+    fn is_flag(&self, records: &[u32]) -> bool {
+        records.iter().all(|&it| {
+            let access = self.access(it);
+            match access.access {
+                Access::Write | Access::CheckThenAct => access.constant,
+                Access::Read => access.look != Look::Use,
+                _ => false,
+            }
+        })
+    }
+
+    fn only_tested(&self, records: &[u32]) -> bool {
+        records.iter().all(|&it| {
+            let access = self.access(it);
+            access.access != Access::Read || access.look != Look::Use
+        })
+    }
+
+    /// The place is filled once and then only cleared: a use after a test may find it cleared.
+    fn only_cleared(&self, records: &[u32]) -> bool {
+        records
+            .iter()
+            .any(|&it| self.access(it).access == Access::Read)
+    }
+
+    /// Whether an unordered store can be seen: by a load that uses the value, on a thread that
+    /// may run before or after it.
+    fn matters(&self, _one: &Record, _other: &Record, x: PlaceAccess, y: PlaceAccess) -> bool {
+        match y.access {
+            Access::Read => y.look == Look::Use || !x.constant,
+            Access::Write => !x.constant || !y.constant,
+            _ => false,
+        }
+    }
+}
+
+struct Guard {
+    key: u64,
+    words: Name,
+    held: usize,
+    total: usize,
+}
+
+fn holds(record: &Record, lock: u64) -> bool {
+    record
+        .held
+        .iter()
+        .any(|held| held.key == lock && held.covers && held.mode == Mode::Exclusive)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protection {
+    /// A lock both hold.
+    Common,
+    /// Both hold locks, none of them the same.
+    Mismatched,
+    /// Both hold locks that are made for each call.
+    PerCall,
+    /// Both hold one that lets several in.
+    Weak,
+    /// Both hold a lock of an event loop.
+    Async,
+    /// At least one holds nothing.
+    Missing,
+}
+
+fn protection(a: &Record, b: &Record, both_write: bool) -> Protection {
+    let mut weak = false;
+    let mut asynchronous = false;
+    for one in &a.held {
+        for other in &b.held {
+            if one.key != other.key || !one.covers || !other.covers {
+                continue;
+            }
+            match (one.mode, other.mode) {
+                (Mode::Exclusive, Mode::Exclusive) => return Protection::Common,
+                (Mode::Exclusive, Mode::Shared) | (Mode::Shared, Mode::Exclusive) => {
+                    return Protection::Common;
+                }
+                (Mode::Shared, Mode::Shared) if both_write => weak = true,
+                (Mode::Permits, _) | (_, Mode::Permits) => weak = true,
+                (Mode::Async, Mode::Async) => asynchronous = true,
+                _ => {}
+            }
+        }
+    }
+    if weak {
+        return Protection::Weak;
+    }
+    if asynchronous {
+        return Protection::Async;
+    }
+    let per_call = |held: &[Held]| held.iter().any(|it| it.mode == Mode::PerCall);
+    if per_call(&a.held) || per_call(&b.held) {
+        return Protection::PerCall;
+    }
+    let exclusive = |held: &[Held]| held.iter().any(|it| it.mode == Mode::Exclusive);
+    if exclusive(&a.held) && exclusive(&b.held) {
+        return Protection::Mismatched;
+    }
+    Protection::Missing
+}
+
+/// Smaller is reported first.
+fn rank(defect: Defect, explicit: bool, access: Access) -> u32 {
+    let base = match defect {
+        Defect::PerCallLock => 0,
+        Defect::SemaphoreNotAMutex => 1,
+        Defect::AsyncLock => 2,
+        Defect::ReplacedLock => 3,
+        Defect::UnguardedWrite => match access {
+            Access::Update => 4,
+            _ => 6,
+        },
+        Defect::LazyInit => 5,
+        Defect::LostUpdate => 7,
+        Defect::StaleTest => 8,
+        Defect::MismatchedLocks => 9,
+        Defect::SharedIterator => 10,
+        Defect::BrokenWalk => 11,
+        Defect::PublishedBeforeInit => 12,
+        Defect::HalfDone => 13,
+        Defect::TornState => 14,
+        Defect::UnorderedWrite => 15,
+        Defect::Atomic => 99,
+    };
+    base * 2 + u32::from(!explicit)
+}

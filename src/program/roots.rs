@@ -1,0 +1,1205 @@
+//! Thread roots: the functions that some thread runs first, and all that happens on their
+//! threads.
+//!
+//! A root is *explicit* when the program itself starts the thread: `Thread(target=f)`, `submit`,
+//! a request handler, the main thread of a script. It is *implicit* when the program only offers
+//! the function to callers: a class that owns a lock, an object that a module holds, a public
+//! function of a library. What is reached from an entry forms a tree: the entry, the threads it
+//! starts, the threads these start. Happens-before within a tree comes from its structure
+//! (before the start, after the join); see [`parallel`].
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::effect::{Action, At, Effect, Mode, Place, PlaceAccess, Slot, Spawn};
+use super::evaluate::Evaluator;
+use super::link::Links;
+use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
+use super::summary::Summaries;
+use super::{Callers, Options};
+use crate::facts::{DirectiveKind, Value};
+use crate::models::{LockKind, Models, Threads};
+use crate::source::name::Name;
+
+/// Deeper nests of threads that start threads are cut.
+const MAX_NESTING: u32 = 3;
+/// Classes with more methods are not walked whole.
+const MAX_METHODS: usize = 250;
+
+/// Why a root exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RootKind {
+    /// The main thread of a script, or a caller that uses the object from one thread.
+    Main,
+    /// Any caller of a library.
+    Caller,
+    /// A thread that the program starts.
+    Thread,
+}
+
+/// A function that some thread runs first.
+#[derive(Debug, Clone)]
+pub struct Root {
+    /// Why it exists.
+    pub kind: RootKind,
+    /// The function; its name in words is that of the library method where there is none.
+    pub function: FunctionId,
+    /// Where the thread is started.
+    pub spawn: Option<At>,
+    /// What kind of thread it is.
+    pub runs_as: Name,
+    /// More than one at a time.
+    pub many: bool,
+    /// The program itself starts it.
+    pub explicit: bool,
+    /// It interrupts another thread instead of running beside it.
+    pub interrupt: bool,
+    /// All such roots share one thread.
+    pub serial: bool,
+    /// Tree it belongs to, unique in the program.
+    pub entry: u64,
+    /// Entries that use one object: the class they belong to.
+    pub group: Option<u64>,
+    /// Callers of the entry.
+    pub callers: Callers,
+    /// The root that starts it, by index, and its number among those.
+    pub parent: Option<(u32, u32)>,
+    /// Threads of the same parent that may still run when it starts.
+    pub live: Vec<u32>,
+    /// What to wait for.
+    pub handles: Vec<u64>,
+}
+
+/// A lock that is held, in terms that compare across modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// The lock.
+    pub key: u64,
+    /// Its name.
+    pub words: Name,
+    /// The acquisition.
+    pub section: u64,
+    /// How it excludes.
+    pub mode: Mode,
+    /// It is the one lock of the accessed object, or the only one of its name.
+    pub covers: bool,
+}
+
+/// What a root does, in terms that compare across modules.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Who.
+    pub root: u32,
+    /// What; object ids in it are only meaningful within the module.
+    pub action: Action,
+    /// Identity of the place, lock or object.
+    pub key: u64,
+    /// It in words.
+    pub words: Name,
+    /// Where.
+    pub at: At,
+    /// The call in the entry through which it comes.
+    pub via: At,
+    /// Locks held.
+    pub held: Vec<Held>,
+    /// Threads that may still run.
+    pub live: Vec<u32>,
+    /// What has been waited for.
+    pub finished: Vec<u64>,
+    /// The object was made on this thread.
+    pub own: bool,
+    /// Each thread of the root has another object.
+    pub distinct: bool,
+    /// In the constructor of the object itself.
+    pub in_constructor: bool,
+    /// In a loop.
+    pub in_loop: bool,
+    /// The object stands for many.
+    pub many: bool,
+}
+
+/// What was found in one module.
+#[derive(Debug, Default)]
+pub struct ModuleRoots {
+    /// Roots, entries first.
+    pub roots: Vec<Root>,
+    /// What they do.
+    pub records: Vec<Record>,
+    /// Calls looked at.
+    pub calls: usize,
+    /// Of these, unresolved.
+    pub unresolved: usize,
+    /// Bounds hit.
+    pub cuts: usize,
+}
+
+/// What all modules must know of one another before roots are looked for.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Classes of which a module holds an instance in a name.
+    pub module_objects: FxHashSet<ClassId>,
+    /// Names of methods and functions that may start a thread.
+    pub spawning: FxHashSet<Name>,
+}
+
+impl Shared {
+    /// Names that may start a thread, from the models.
+    pub fn spawning_names(models: &Models) -> FxHashSet<Name> {
+        models.spawning_names().map(Name::new).collect()
+    }
+}
+
+/// The classes whose instances a module holds in module-level names.
+pub fn module_objects(links: &Links, models: &Models, module: ModuleIndex) -> Vec<ClassId> {
+    let facts = links.module(module);
+    let body = &facts.functions[0];
+    let mut found = Vec::new();
+    let mut evaluator = None;
+    for (_, values) in &facts.globals {
+        for &(index, value) in values {
+            if index != 0 || !matches!(body.value(value), Value::Call(_)) {
+                continue;
+            }
+            let eval = evaluator.get_or_insert_with(|| Evaluator::new(links, models));
+            let frame = eval.module_frame(module);
+            let set = eval.value(frame, value);
+            for &object in eval.arena.members(set) {
+                if let Object::Instance(class, _) = eval.arena.get(object) {
+                    found.push(*class);
+                }
+            }
+        }
+    }
+    found
+}
+
+struct Entry {
+    frame: FrameId,
+    kind: RootKind,
+    many: bool,
+    explicit: bool,
+    group: Option<u64>,
+    callers: Callers,
+    runs_as: &'static str,
+    distinct_self: Option<ObjectId>,
+    serial: bool,
+    spawn: Option<At>,
+}
+
+/// Finds the roots of a module and what they do.
+pub fn module_roots(
+    links: &Links,
+    models: &Models,
+    options: &Options,
+    shared: &Shared,
+    module: ModuleIndex,
+) -> ModuleRoots {
+    let mut finder = Finder {
+        summaries: Summaries::new(Evaluator::new(links, models)),
+        links,
+        module,
+        shared,
+        options,
+        result: ModuleRoots::default(),
+        keys: FxHashMap::default(),
+        words: FxHashMap::default(),
+    };
+    finder.find();
+    finder.result.calls = finder.summaries.calls;
+    finder.result.unresolved = finder.summaries.unresolved;
+    finder.result.cuts = finder.summaries.cuts;
+    finder.result
+}
+
+struct Finder<'p> {
+    summaries: Summaries<'p>,
+    links: &'p Links,
+    module: ModuleIndex,
+    shared: &'p Shared,
+    options: &'p Options,
+    result: ModuleRoots,
+    keys: FxHashMap<ObjectId, u64>,
+    words: FxHashMap<Place, Name>,
+}
+
+impl Finder<'_> {
+    fn find(&mut self) {
+        let facts = self.links.module(self.module);
+        let closed = facts.is_script || self.is_beside_script();
+        let test = is_test_path(&facts.path);
+        let callers = if closed || test || self.options.callers == Callers::Single {
+            Callers::Single
+        } else {
+            Callers::Many
+        };
+        let mut entries: Vec<Entry> = Vec::new();
+        if facts.is_script || self.body_may_spawn() {
+            let frame = self.summaries.eval.module_frame(self.module);
+            entries.push(Entry {
+                frame,
+                kind: RootKind::Main,
+                many: false,
+                explicit: true,
+                group: None,
+                callers: Callers::Single,
+                runs_as: "main thread",
+                distinct_self: None,
+                serial: false,
+                spawn: None,
+            });
+        }
+        self.framework_entries(&mut entries);
+        let mut in_groups: FxHashSet<FunctionId> = FxHashSet::default();
+        if !closed {
+            for index in 0..facts.classes.len() {
+                let class = ClassId {
+                    module: self.module,
+                    index: u32::try_from(index).unwrap_or(0),
+                };
+                self.class_entries(class, callers, &mut entries, &mut in_groups);
+            }
+            for index in 1..facts.functions.len() {
+                let id = FunctionId {
+                    module: self.module,
+                    index: u32::try_from(index).unwrap_or(0),
+                };
+                self.function_entry(id, callers, &mut entries, &in_groups);
+            }
+        }
+        for entry in entries {
+            self.run_entry(&entry);
+        }
+    }
+
+    /// A module beside a script, outside any package, is part of that script.
+    fn is_beside_script(&self) -> bool {
+        let path = &self.links.module(self.module).path;
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.links.is_script_folder(folder)
+    }
+
+    fn body_may_spawn(&self) -> bool {
+        let body = &self.links.module(self.module).functions[0];
+        body.calls.iter().any(|call| match body.value(call.callee) {
+            Value::Attribute { name, .. } => {
+                self.shared.spawning.contains(name) && name.as_str() != "map"
+            }
+            _ => false,
+        })
+    }
+
+    /// Functions that a framework runs on its threads: decorated handlers, overridden methods.
+    fn framework_entries(&mut self, entries: &mut Vec<Entry>) {
+        let facts = self.links.module(self.module);
+        for index in 1..facts.functions.len() {
+            let function = &facts.functions[index];
+            if function.decorators.is_empty() {
+                continue;
+            }
+            let id = FunctionId {
+                module: self.module,
+                index: u32::try_from(index).unwrap_or(0),
+            };
+            let owner = FunctionId {
+                module: self.module,
+                index: function.parent,
+            };
+            let owner_facts = self.links.function(owner);
+            let frame = if owner.index == 0 {
+                self.summaries.eval.module_frame(self.module)
+            } else {
+                self.summaries.eval.generic_frame(owner, None)
+            };
+            for &decorator in &function.decorators {
+                let callee = match owner_facts.value(decorator) {
+                    Value::Call(call) => owner_facts.calls[*call as usize].callee,
+                    _ => decorator,
+                };
+                let set = self.summaries.eval.value(frame, callee);
+                for object in self.summaries.eval.arena.members(set).to_vec() {
+                    let model = match *self.summaries.eval.arena.get(object) {
+                        Object::External(name) => {
+                            self.summaries.eval.models.function(name.as_str())
+                        }
+                        Object::Method(receiver, name) => self
+                            .summaries
+                            .eval
+                            .models_of(receiver)
+                            .iter()
+                            .find_map(|model| model.method.get(name.as_str())),
+                        _ => None,
+                    };
+                    let Some(spawn) = model.and_then(|model| model.decorated_runs.as_ref()) else {
+                        continue;
+                    };
+                    if spawn.sync_only && function.is_async {
+                        continue;
+                    }
+                    let entry_frame = self.summaries.eval.generic_frame(id, None);
+                    entries.push(Entry {
+                        frame: entry_frame,
+                        kind: RootKind::Thread,
+                        many: spawn.threads == Threads::Many && !spawn.shares_thread,
+                        explicit: !spawn.assumed,
+                        group: None,
+                        callers: Callers::Many,
+                        runs_as: Name::new(&spawn.runs_as).as_str(),
+                        distinct_self: None,
+                        serial: spawn.shares_thread,
+                        spawn: Some(At {
+                            function: id,
+                            range: function.name_range,
+                        }),
+                    });
+                }
+            }
+        }
+        for index in 0..facts.classes.len() {
+            let class = ClassId {
+                module: self.module,
+                index: u32::try_from(index).unwrap_or(0),
+            };
+            let models = self.summaries.eval.inherited_models(class);
+            for model in models {
+                if model.served {
+                    continue;
+                }
+                for (method, how) in &model.overrides {
+                    let Some(id) = self.summaries.eval.own_method(class, Name::new(method)) else {
+                        continue;
+                    };
+                    let function = self.links.function(id);
+                    if how.serialized || (how.sync_only && function.is_async) {
+                        continue;
+                    }
+                    let object = self.summaries.eval.arena.object(Object::Instance(
+                        class,
+                        Origin::Assumed {
+                            shared: !how.own_object,
+                        },
+                    ));
+                    let frame = self.summaries.eval.generic_frame(id, Some(object));
+                    entries.push(Entry {
+                        frame,
+                        kind: RootKind::Thread,
+                        many: how.threads == Threads::Many,
+                        explicit: !how.assumed,
+                        group: None,
+                        callers: Callers::Many,
+                        runs_as: Name::new(&how.runs_as).as_str(),
+                        distinct_self: how.own_object.then_some(object),
+                        serial: false,
+                        spawn: Some(At {
+                            function: id,
+                            range: function.name_range,
+                        }),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The public methods of a class whose instances are used by many threads, or that starts
+    /// threads of its own.
+    fn class_entries(
+        &mut self,
+        class: ClassId,
+        callers: Callers,
+        entries: &mut Vec<Entry>,
+        in_groups: &mut FxHashSet<FunctionId>,
+    ) {
+        let directive = self.directive(class).cloned();
+        if directive == Some(DirectiveKind::Confined) {
+            return;
+        }
+        let lineage = self.summaries.eval.lineage(class);
+        let shared_by_many = directive == Some(DirectiveKind::ThreadSafe)
+            || (callers == Callers::Many
+                && (self.shared.module_objects.contains(&class) || self.owns_lock(class)));
+        let may_spawn = lineage.order.iter().any(|&it| {
+            let facts = self.links.module(it.module);
+            self.links
+                .class(it)
+                .methods
+                .iter()
+                .any(|&method| self.mentions_spawn(&facts.functions[method as usize]))
+        });
+        if !shared_by_many && !may_spawn {
+            return;
+        }
+        let object = self
+            .summaries
+            .eval
+            .arena
+            .object(Object::Instance(class, Origin::Assumed { shared: true }));
+        let mut names: Vec<Name> = Vec::new();
+        let mut methods: Vec<FunctionId> = Vec::new();
+        for &owner in &lineage.order {
+            let facts = self.links.module(owner.module);
+            for &index in &self.links.class(owner).methods {
+                let name = facts.functions[index as usize].name;
+                let id = FunctionId {
+                    module: owner.module,
+                    index,
+                };
+                if owner == class {
+                    methods.push(id);
+                } else if !names.contains(&name) {
+                    methods.push(id);
+                }
+            }
+            for &index in &self.links.class(owner).methods {
+                names.push(facts.functions[index as usize].name);
+            }
+        }
+        if methods.len() > MAX_METHODS {
+            return;
+        }
+        let mut class_entries = Vec::new();
+        for id in methods {
+            let function = self.links.function(id);
+            if !is_public(function.name.as_str()) {
+                continue;
+            }
+            let receiver = match self.summaries.eval.binding(id) {
+                super::evaluate::Binding::Static => None,
+                super::evaluate::Binding::ClassMethod => {
+                    Some(self.summaries.eval.arena.object(Object::Class(class)))
+                }
+                _ => Some(object),
+            };
+            let frame = self.summaries.eval.generic_frame(id, receiver);
+            class_entries.push((id, frame));
+        }
+        let mut callers_of_class = if shared_by_many {
+            Callers::Many
+        } else {
+            Callers::Single
+        };
+        if !shared_by_many {
+            let starts_own = class_entries.iter().any(|(_, frame)| {
+                let summary = self.summaries.summary(*frame);
+                summary.spawns.iter().any(|spawn| {
+                    spawn.targets.iter().any(|&target| {
+                        let mut current = self.summaries.eval.receiver(target);
+                        for _ in 0..6 {
+                            if current == Some(object) {
+                                return true;
+                            }
+                            current = current.and_then(|it| self.summaries.eval.owner(it));
+                        }
+                        false
+                    })
+                })
+            });
+            if !starts_own {
+                return;
+            }
+            callers_of_class = Callers::Single;
+        }
+        let group = self.key(object);
+        for (id, frame) in class_entries {
+            in_groups.insert(id);
+            let is_async = self.links.function(id).is_async;
+            entries.push(Entry {
+                frame,
+                kind: if callers_of_class == Callers::Many {
+                    RootKind::Caller
+                } else {
+                    RootKind::Main
+                },
+                many: callers_of_class == Callers::Many && !is_async,
+                explicit: false,
+                group: Some(group),
+                callers: callers_of_class,
+                runs_as: "caller",
+                distinct_self: None,
+                serial: is_async,
+                spawn: None,
+            });
+        }
+    }
+
+    /// A public function or method of a library: any thread may call it.
+    fn function_entry(
+        &mut self,
+        id: FunctionId,
+        callers: Callers,
+        entries: &mut Vec<Entry>,
+        in_groups: &FxHashSet<FunctionId>,
+    ) {
+        let function = self.links.function(id);
+        if function.parent != 0 || in_groups.contains(&id) || !is_public(function.name.as_str()) {
+            return;
+        }
+        let receiver = function.class.map(|index| {
+            let class = ClassId {
+                module: id.module,
+                index,
+            };
+            let object = match self.summaries.eval.binding(id) {
+                super::evaluate::Binding::ClassMethod => Object::Class(class),
+                _ => Object::Instance(class, Origin::Assumed { shared: false }),
+            };
+            self.summaries.eval.arena.object(object)
+        });
+        let frame = self.summaries.eval.generic_frame(id, receiver);
+        entries.push(Entry {
+            frame,
+            kind: if callers == Callers::Many {
+                RootKind::Caller
+            } else {
+                RootKind::Main
+            },
+            many: callers == Callers::Many && !function.is_async,
+            explicit: false,
+            group: None,
+            callers,
+            runs_as: "caller",
+            distinct_self: None,
+            serial: function.is_async,
+            spawn: None,
+        });
+    }
+
+    fn mentions_spawn(&self, function: &crate::facts::Function) -> bool {
+        function.calls.iter().any(|call| {
+            let name = match function.value(call.callee) {
+                Value::Attribute { name, .. } | Value::Global(name) => *name,
+                Value::Imported { name, .. } => *name,
+                _ => return false,
+            };
+            self.shared.spawning.contains(&name)
+        })
+    }
+
+    fn directive(&self, class: ClassId) -> Option<&DirectiveKind> {
+        let facts = self.links.module(class.module);
+        let name = self.links.class(class).name_range;
+        facts
+            .directives
+            .iter()
+            .find(|directive| {
+                matches!(
+                    directive.kind,
+                    DirectiveKind::ThreadSafe | DirectiveKind::Confined
+                ) && (directive.line.start..directive.line.end).contains(&name.start)
+            })
+            .map(|directive| &directive.kind)
+    }
+
+    /// Whether instances of a class hold a lock for threads, or the class does.
+    fn owns_lock(&mut self, class: ClassId) -> bool {
+        let lineage = self.summaries.eval.lineage(class);
+        let object = self
+            .summaries
+            .eval
+            .arena
+            .object(Object::Instance(class, Origin::Assumed { shared: true }));
+        let mut names = Vec::new();
+        for &owner in &lineage.order {
+            names.extend(self.links.fields_of(owner));
+            names.extend(
+                self.links
+                    .class(owner)
+                    .attributes
+                    .iter()
+                    .map(|(name, _)| *name),
+            );
+        }
+        names.into_iter().any(|name| {
+            let set = self.summaries.eval.attribute(object, name);
+            self.summaries
+                .eval
+                .arena
+                .members(set)
+                .to_vec()
+                .into_iter()
+                .any(|value| match *self.summaries.eval.arena.get(value) {
+                    Object::Foreign(class, _) => {
+                        let models = self.summaries.eval.class_models(class);
+                        matches!(
+                            models.iter().find_map(|model| model.lock),
+                            Some(LockKind::Mutex | LockKind::Reentrant | LockKind::Condition)
+                        )
+                    }
+                    _ => false,
+                })
+        })
+    }
+
+    // ---- trees -------------------------------------------------------------------------------
+
+    fn run_entry(&mut self, entry: &Entry) {
+        let summary = self.summaries.summary(entry.frame);
+        let function = self.summaries.eval.arena.frame_of(entry.frame).function;
+        let tree = (u64::from(self.module) << 32) | self.result.roots.len() as u64;
+        let root = u32::try_from(self.result.roots.len()).unwrap_or(u32::MAX);
+        self.result.roots.push(Root {
+            kind: entry.kind,
+            function,
+            spawn: entry.spawn,
+            runs_as: Name::new(entry.runs_as),
+            many: entry.many,
+            explicit: entry.explicit,
+            interrupt: false,
+            serial: entry.serial,
+            entry: tree,
+            group: entry.group,
+            callers: entry.callers,
+            parent: None,
+            live: Vec::new(),
+            handles: Vec::new(),
+        });
+        let distinct: Vec<ObjectId> = entry.distinct_self.into_iter().collect();
+        for effect in &summary.effects {
+            self.record(root, effect, &distinct);
+        }
+        let spawns = summary.spawns.clone();
+        for (number, spawn) in spawns.iter().enumerate() {
+            let number = u32::try_from(number).unwrap_or(0);
+            self.run_spawn(root, number, spawn, entry, tree, 0);
+        }
+    }
+
+    fn run_spawn(
+        &mut self,
+        parent: u32,
+        number: u32,
+        spawn: &Spawn,
+        entry: &Entry,
+        tree: u64,
+        depth: u32,
+    ) {
+        if depth >= MAX_NESTING {
+            self.result.cuts += 1;
+            return;
+        }
+        let handles: Vec<u64> = spawn.handles.iter().map(|&it| self.key(it)).collect();
+        let first = spawn
+            .targets
+            .first()
+            .map(|&frame| self.summaries.eval.arena.frame_of(frame).function);
+        let root = u32::try_from(self.result.roots.len()).unwrap_or(u32::MAX);
+        self.result.roots.push(Root {
+            kind: RootKind::Thread,
+            function: first.unwrap_or(spawn.at.function),
+            spawn: Some(spawn.at),
+            runs_as: spawn.runs_as,
+            many: spawn.many,
+            explicit: !spawn.assumed,
+            interrupt: spawn.interrupt,
+            serial: spawn.serial,
+            entry: tree,
+            group: entry.group,
+            callers: entry.callers,
+            parent: Some((parent, number)),
+            live: spawn.live.clone(),
+            handles,
+        });
+        for &(object, method) in &spawn.methods {
+            self.thread_method(root, spawn, object, method);
+        }
+        let mut nested = 0;
+        for &target in &spawn.targets {
+            let summary = self.summaries.summary(target);
+            for effect in &summary.effects {
+                self.record(root, effect, &spawn.distinct);
+            }
+            for inner in &summary.spawns.clone() {
+                self.run_spawn(root, nested, inner, entry, tree, depth + 1);
+                nested += 1;
+            }
+        }
+    }
+
+    /// A library method that is itself the thread's function: `Timer(1, task.cancel)`.
+    fn thread_method(&mut self, root: u32, spawn: &Spawn, object: ObjectId, method: Name) {
+        let loop_only = self
+            .summaries
+            .eval
+            .models_of(object)
+            .iter()
+            .find_map(|model| model.method.get(method.as_str()))
+            .is_some_and(|model| model.loop_only);
+        if loop_only {
+            let key = self.key(object);
+            let words = self.object_words(object);
+            self.result.records.push(Record {
+                root,
+                action: Action::LoopOnly { object, method },
+                key,
+                words,
+                at: spawn.at,
+                via: spawn.at,
+                held: Vec::new(),
+                live: Vec::new(),
+                finished: Vec::new(),
+                own: false,
+                distinct: false,
+                in_constructor: false,
+                in_loop: false,
+                many: false,
+            });
+        }
+    }
+
+    fn record(&mut self, root: u32, effect: &Effect, distinct: &[ObjectId]) {
+        let (key, words, object) = match effect.action {
+            Action::Access(PlaceAccess { place, .. }) => (
+                self.place_key(place),
+                self.place_words(place),
+                Some(place.object),
+            ),
+            Action::Acquire { lock, .. } | Action::Condition { lock, .. } => {
+                (self.key(lock), self.object_words(lock), Some(lock))
+            }
+            Action::LoopOnly { object, .. } | Action::Unsafe { object, .. } => {
+                (self.key(object), self.object_words(object), Some(object))
+            }
+            Action::ThreadLocal { object, name, .. } => {
+                use std::hash::{BuildHasher, Hash, Hasher};
+                let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+                (self.key(object), name.as_str()).hash(&mut hasher);
+                let owner = self.object_words(object);
+                (
+                    hasher.finish(),
+                    Name::new(&format!("{owner}.{name}")),
+                    Some(object),
+                )
+            }
+            Action::Block { what, .. } | Action::Callback { what } => (0, what, None),
+            Action::ProcessWide { by, .. } => (0, by, None),
+        };
+        let held = effect
+            .held
+            .iter()
+            .map(|held| Held {
+                key: self.key(held.lock),
+                words: self.object_words(held.lock),
+                section: held.section,
+                mode: held.mode,
+                covers: object.is_none_or(|object| self.covers(held.lock, object)),
+            })
+            .collect();
+        let distinct = object.is_some_and(|object| {
+            let mut current = Some(object);
+            for _ in 0..12 {
+                let Some(it) = current else { break };
+                if distinct.contains(&it) {
+                    return true;
+                }
+                current = self.summaries.eval.owner(it);
+            }
+            false
+        });
+        let in_constructor = object.is_some_and(|object| {
+            let function = self.links.function(effect.at.function);
+            function.name.as_str() == "__init__"
+                && matches!(effect.action, Action::Access(access)
+                    if matches!(self.summaries.eval.arena.get(access.place.object),
+                        Object::Instance(..)))
+                && self.is_constructor_of(effect.at.function, object)
+        });
+        let many = object.is_some_and(|object| self.summaries.is_many(object));
+        let finished = effect.finished.iter().map(|&it| self.key(it)).collect();
+        self.result.records.push(Record {
+            root,
+            action: effect.action.clone(),
+            key,
+            words,
+            at: effect.at,
+            via: effect.via,
+            held,
+            live: effect.live.to_vec(),
+            finished,
+            own: effect.own,
+            distinct,
+            in_constructor,
+            in_loop: effect.in_loop,
+            many,
+        });
+    }
+
+    fn is_constructor_of(&mut self, init: FunctionId, object: ObjectId) -> bool {
+        let Object::Instance(class, _) = *self.summaries.eval.arena.get(object) else {
+            return false;
+        };
+        let lineage = self.summaries.eval.lineage(class);
+        self.links
+            .enclosing_class(init)
+            .is_some_and(|owner| lineage.order.contains(&owner))
+    }
+
+    /// Whether a lock is the one that belongs to an object: either there is only one of it, or it
+    /// is reached through the same object of many.
+    fn covers(&self, lock: ObjectId, object: ObjectId) -> bool {
+        let eval = &self.summaries.eval;
+        let mut current = match eval.arena.get(lock) {
+            Object::NamedLock(owner, _) => *owner,
+            _ => Some(lock),
+        };
+        for _ in 0..12 {
+            let Some(it) = current else { return true };
+            let is_many = matches!(
+                eval.arena.origin(it),
+                Some(Origin::Site { many: true, .. } | Origin::Assumed { .. })
+            );
+            if is_many {
+                // The lock of one of many objects: does the access go to that object?
+                let mut of = Some(object);
+                for _ in 0..12 {
+                    let Some(owner) = of else { return false };
+                    if owner == it {
+                        return true;
+                    }
+                    of = match eval.arena.get(owner) {
+                        Object::Variables(frame) => eval.receiver(*frame),
+                        _ => eval.owner(owner),
+                    };
+                }
+                return false;
+            }
+            current = eval.owner(it);
+        }
+        true
+    }
+
+    // ---- names -------------------------------------------------------------------------------
+
+    fn place_key(&mut self, place: Place) -> u64 {
+        use std::hash::{BuildHasher, Hash, Hasher};
+        let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+        self.key(place.object).hash(&mut hasher);
+        match place.slot {
+            Slot::Field(name) => (1_u8, name.as_str()).hash(&mut hasher),
+            Slot::ContentsOf(name) => (2_u8, name.as_str()).hash(&mut hasher),
+            Slot::Contents => 3_u8.hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
+    /// The identity of an object in the whole program.
+    fn key(&mut self, object: ObjectId) -> u64 {
+        if let Some(&known) = self.keys.get(&object) {
+            return known;
+        }
+        self.keys.insert(object, 0);
+        let key = canonical(&self.summaries.eval, object, 0);
+        self.keys.insert(object, key);
+        key
+    }
+
+    fn object_words(&mut self, object: ObjectId) -> Name {
+        self.place_words(Place {
+            object,
+            slot: Slot::Contents,
+        })
+    }
+
+    /// A place in words: `Counter.total`, `cache`, `worker.out`.
+    fn place_words(&mut self, place: Place) -> Name {
+        if let Some(&known) = self.words.get(&place) {
+            return known;
+        }
+        let words = match place.slot {
+            Slot::Field(name) | Slot::ContentsOf(name) => match self.owner_words(place.object) {
+                Some(owner) => format!("{owner}.{name}"),
+                None => name.as_str().to_owned(),
+            },
+            Slot::Contents => self.described(place.object),
+        };
+        let words = Name::new(&words);
+        self.words.insert(place, words);
+        words
+    }
+
+    fn owner_words(&mut self, object: ObjectId) -> Option<String> {
+        match self.summaries.eval.arena.get(object) {
+            Object::Instance(class, _) | Object::Class(class) => {
+                Some(self.links.class(*class).name.to_string())
+            }
+            Object::Function(id, _) => Some(self.links.function(*id).name.to_string()),
+            _ => None,
+        }
+    }
+
+    fn described(&mut self, object: ObjectId) -> String {
+        let eval = &self.summaries.eval;
+        match eval.arena.get(object).clone() {
+            Object::NamedLock(owner, name) => match owner.and_then(|it| self.owner_words(it)) {
+                Some(owner) => format!("{owner}.{name}"),
+                None => name.to_string(),
+            },
+            Object::Instance(class, _) | Object::Class(class) => {
+                self.links.class(class).name.to_string()
+            }
+            Object::Container(_, origin) | Object::Foreign(_, origin) => {
+                self.made_under_name(object, origin)
+            }
+            Object::Module(module) => self.links.module_name(module),
+            _ => "object".to_owned(),
+        }
+    }
+
+    /// The variable or attribute to which the expression that makes an object is assigned.
+    fn made_under_name(&mut self, object: ObjectId, origin: Origin) -> String {
+        let class = match self.summaries.eval.arena.get(object) {
+            Object::Foreign(name, _) => name
+                .as_str()
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            _ => "container".to_owned(),
+        };
+        let Origin::Site { frame, value, .. } = origin else {
+            return class;
+        };
+        let id = self.summaries.eval.arena.frame_of(frame).function;
+        if id.module == u32::MAX {
+            return class;
+        }
+        let function = self.links.function(id);
+        let values: Vec<_> = function
+            .values
+            .iter()
+            .enumerate()
+            .filter(|(at, it)| {
+                if value & (1 << 31) != 0 {
+                    **it == Value::Call(value & !(1 << 31))
+                } else {
+                    *at == value as usize
+                }
+            })
+            .filter_map(|(at, _)| u32::try_from(at).ok())
+            .map(crate::facts::ValueId)
+            .collect();
+        for &value in &values {
+            if let Some(home) = self.links.homes.get(&(id, value)) {
+                match home {
+                    super::link::Home::Attribute(class, name) => {
+                        return format!("{}.{name}", self.links.class(*class).name);
+                    }
+                    super::link::Home::Global(_, name) => return name.to_string(),
+                    super::link::Home::Local(..) => {}
+                }
+            }
+        }
+        let facts = self.links.module(id.module);
+        for (name, assigned) in &facts.globals {
+            if assigned
+                .iter()
+                .any(|(index, value)| *index == id.index && values.contains(value))
+            {
+                return name.to_string();
+            }
+        }
+        for class in &facts.classes {
+            if class.owner != id.index {
+                continue;
+            }
+            for (name, value) in &class.attributes {
+                if values.contains(value) {
+                    return format!("{}.{name}", class.name);
+                }
+            }
+        }
+        if let Some(name) = values.iter().find_map(|value| function.local_name(*value)) {
+            return name.to_string();
+        }
+        class
+    }
+}
+
+/// A name for an object that does not depend on the order in which objects were met.
+fn canonical(eval: &Evaluator<'_>, object: ObjectId, depth: u32) -> u64 {
+    use std::hash::{BuildHasher, Hash, Hasher};
+    let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+    let arena = &eval.arena;
+    std::mem::discriminant(arena.get(object)).hash(&mut hasher);
+    if depth > 24 {
+        return hasher.finish();
+    }
+    let origin = |origin: &Origin, hasher: &mut rustc_hash::FxHasher| match origin {
+        Origin::Site { frame, value, .. } => {
+            canonical_frame(eval, *frame, depth + 1).hash(hasher);
+            value.hash(hasher);
+        }
+        Origin::Assumed { shared } => (7_u8, *shared).hash(hasher),
+        Origin::Static => 8_u8.hash(hasher),
+    };
+    match arena.get(object) {
+        Object::Constant(_) => {}
+        Object::Module(module) => module.hash(&mut hasher),
+        Object::External(name) => name.as_str().hash(&mut hasher),
+        Object::Function(id, frame) => {
+            id.hash(&mut hasher);
+            canonical_frame(eval, *frame, depth + 1).hash(&mut hasher);
+        }
+        Object::Class(class) => class.hash(&mut hasher),
+        Object::Bound(receiver, function) => {
+            canonical(eval, *receiver, depth + 1).hash(&mut hasher);
+            canonical(eval, *function, depth + 1).hash(&mut hasher);
+        }
+        Object::Method(receiver, name) => {
+            canonical(eval, *receiver, depth + 1).hash(&mut hasher);
+            name.as_str().hash(&mut hasher);
+        }
+        Object::Instance(class, made) => {
+            class.hash(&mut hasher);
+            origin(made, &mut hasher);
+        }
+        Object::Foreign(name, made) => {
+            name.as_str().hash(&mut hasher);
+            origin(made, &mut hasher);
+        }
+        Object::Container(_, made) => origin(made, &mut hasher),
+        Object::Tuple(sets) => {
+            for set in sets {
+                canonical_set(eval, *set, depth + 1).hash(&mut hasher);
+            }
+        }
+        Object::Partial(frame, call) => {
+            canonical_frame(eval, *frame, depth + 1).hash(&mut hasher);
+            call.hash(&mut hasher);
+        }
+        Object::Context(frame) | Object::Variables(frame) => {
+            canonical_frame(eval, *frame, depth + 1).hash(&mut hasher);
+        }
+        Object::NamedLock(owner, name) => {
+            owner
+                .map(|owner| canonical(eval, owner, depth + 1))
+                .hash(&mut hasher);
+            name.as_str().hash(&mut hasher);
+        }
+        Object::Super(class, receiver) => {
+            class.hash(&mut hasher);
+            canonical(eval, *receiver, depth + 1).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+fn canonical_frame(eval: &Evaluator<'_>, frame: FrameId, depth: u32) -> u64 {
+    use std::hash::{BuildHasher, Hash, Hasher};
+    let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+    if frame == FrameId::NONE || depth > 24 {
+        return 0;
+    }
+    let data = eval.arena.frame_of(frame);
+    data.function.hash(&mut hasher);
+    canonical_frame(eval, data.environment, depth + 1).hash(&mut hasher);
+    for &set in &data.arguments {
+        canonical_set(eval, set, depth + 1).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+fn canonical_set(eval: &Evaluator<'_>, set: super::object::SetId, depth: u32) -> u64 {
+    // Order-free: sets list their members in the order of interning.
+    eval.arena
+        .members(set)
+        .iter()
+        .map(|&object| canonical(eval, object, depth))
+        .fold(0, u64::wrapping_add)
+}
+
+/// Whether two records of the program may happen in parallel.
+///
+/// Within one tree: a thread runs beside what its starter does while it is live, and beside the
+/// threads that were live when it was started. Across trees: when their entries may be called by
+/// many threads, or use one object of which one starts a thread.
+pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
+    let (one, other) = (&roots[a.root as usize], &roots[b.root as usize]);
+    if one.interrupt || other.interrupt {
+        return false;
+    }
+    if a.root == b.root {
+        return one.many && !(a.distinct || b.distinct) && !(a.own && b.own);
+    }
+    if one.serial && other.serial && one.runs_as == other.runs_as {
+        return false;
+    }
+    if one.entry == other.entry {
+        return parallel_in_tree(roots, a, b);
+    }
+    if same_thread(one, other) {
+        return one.many && !(a.distinct || b.distinct);
+    }
+    if one.group.is_some() && one.group == other.group {
+        let waits = |record: &Record, root: &Root| {
+            record
+                .finished
+                .iter()
+                .any(|handle| root.handles.contains(handle))
+        };
+        if waits(a, other) || waits(b, one) {
+            return false;
+        }
+        let threads = one.kind == RootKind::Thread || other.kind == RootKind::Thread;
+        return threads || one.callers == Callers::Many;
+    }
+    one.callers == Callers::Many && other.callers == Callers::Many
+}
+
+/// One spawn that two entries reach.
+fn same_thread(one: &Root, other: &Root) -> bool {
+    one.kind == RootKind::Thread
+        && other.kind == RootKind::Thread
+        && one.spawn == other.spawn
+        && one.function == other.function
+}
+
+fn parallel_in_tree(roots: &[Root], a: &Record, b: &Record) -> bool {
+    let chain = |mut root: u32| {
+        let mut path = vec![(root, u32::MAX)];
+        while let Some((parent, number)) = roots[root as usize].parent {
+            path.push((parent, number));
+            root = parent;
+        }
+        path.reverse();
+        path
+    };
+    let (one, other) = (chain(a.root), chain(b.root));
+    let common = one
+        .iter()
+        .zip(&other)
+        .take_while(|(x, y)| x.0 == y.0)
+        .count();
+    if common == 0 {
+        return false;
+    }
+    // `path[i].1` is the number under which the next root on the path was started.
+    let started = |path: &[(u32, u32)]| path[common - 1].1;
+    if common == one.len() {
+        return a.live.contains(&started(&other));
+    }
+    if common == other.len() {
+        return b.live.contains(&started(&one));
+    }
+    let (first, second) = (
+        &roots[one[common].0 as usize],
+        &roots[other[common].0 as usize],
+    );
+    let number = |root: &Root| root.parent.map_or(u32::MAX, |(_, number)| number);
+    // Two roots of one start (a target that may be one of several functions) exclude each other
+    // unless it happens often.
+    if first.spawn == second.spawn && number(first) == number(second) {
+        return first.many;
+    }
+    first.live.contains(&number(second)) || second.live.contains(&number(first))
+}
+
+fn is_public(name: &str) -> bool {
+    !name.starts_with('_') || (name.starts_with("__") && name.ends_with("__"))
+}
+
+fn is_test_path(path: &str) -> bool {
+    path.split('/').any(|part| {
+        matches!(
+            part,
+            "test" | "tests" | "testing" | "conftest.py" | "benchmarks" | "examples"
+        ) || part.starts_with("test_")
+            || part.ends_with("_test.py")
+    })
+}

@@ -1,0 +1,275 @@
+//! From what the program shows to findings.
+
+use std::fmt::Write as _;
+
+use crate::findings::{Evidence, Finding, Related, Root, Severity};
+use crate::program::Program;
+use crate::program::atomicity::Access;
+use crate::program::conflicts::Conflict;
+use crate::program::effect::{Action, At, Mode, PlaceAccess};
+use crate::program::roots::{self, Record, RootKind};
+
+/// Takes what a rule finds. Severity and name are filled in from the rule's page; findings that
+/// rest on assumed callers become warnings.
+pub struct Reporter<'a> {
+    program: &'a Program,
+    rule: &'static str,
+    severity: Severity,
+    findings: &'a mut Vec<Finding>,
+}
+
+/// What a finding says.
+pub struct Text {
+    /// What is wrong, in one line, without a final full stop.
+    pub message: String,
+    /// What happens at the primary place, in a short clause.
+    pub label: String,
+    /// What goes wrong at run time.
+    pub consequence: String,
+    /// What to do.
+    pub advice: String,
+}
+
+impl<'a> Reporter<'a> {
+    /// A reporter for one rule.
+    pub fn new(
+        program: &'a Program,
+        rule: &'static str,
+        severity: Severity,
+        findings: &'a mut Vec<Finding>,
+    ) -> Self {
+        Self {
+            program,
+            rule,
+            severity,
+            findings,
+        }
+    }
+
+    /// Reports a group of conflicts at its primary access.
+    pub fn conflict(&mut self, conflict: &Conflict, text: Text) {
+        let primary = self.program.record(conflict.primary);
+        let other = self.program.record(conflict.other);
+        let mut related = Vec::new();
+        if let Action::Access(access) = primary.action
+            && let Some(test) = access.relies_on
+        {
+            let what = match access.access {
+                Access::Update => "the old value is read here",
+                _ => "tested here",
+            };
+            related.push(self.related(test, what.to_owned(), Vec::new()));
+        }
+        for record in
+            std::iter::once(other).chain(conflict.more.iter().map(|&it| self.program.record(it)))
+        {
+            if record.at == primary.at {
+                continue;
+            }
+            let message = describe(record);
+            let held = held_words(record);
+            let at = record.at;
+            if related
+                .iter()
+                .all(|known: &Related| known.site != self.program.site(at))
+            {
+                related.push(self.related(at, message, held));
+            }
+        }
+        let severity = if conflict.explicit {
+            self.severity
+        } else {
+            self.severity.min(Severity::Warning)
+        };
+        let evidence = if conflict.explicit || conflict.guard.is_some() {
+            Evidence::Likely
+        } else {
+            Evidence::Possible
+        };
+        let roots = self.roots_of(&[primary, other]);
+        let state = conflict.place.to_string();
+        self.push(primary, text, severity, evidence, state, related, roots);
+    }
+
+    /// Reports one thing that a root does.
+    pub fn record(
+        &mut self,
+        record: &Record,
+        text: Text,
+        state: String,
+        related: Vec<(At, String)>,
+        others: &[&Record],
+    ) {
+        let explicit = self.program.root_of(record).explicit;
+        let severity = if explicit {
+            self.severity
+        } else {
+            self.severity.min(Severity::Warning)
+        };
+        let evidence = if explicit {
+            Evidence::Likely
+        } else {
+            Evidence::Possible
+        };
+        let related = related
+            .into_iter()
+            .map(|(at, message)| self.related(at, message, Vec::new()))
+            .collect();
+        let mut all = vec![record];
+        all.extend_from_slice(others);
+        let roots = self.roots_of(&all);
+        self.push(record, text, severity, evidence, state, related, roots);
+    }
+
+    /// Reports something that syntax alone shows.
+    pub fn at(&mut self, at: At, text: Text, state: String, related: Vec<(At, String)>) {
+        let related = related
+            .into_iter()
+            .map(|(at, message)| self.related(at, message, Vec::new()))
+            .collect();
+        self.findings.push(Finding {
+            rule: self.rule.to_owned(),
+            severity: self.severity,
+            evidence: Evidence::Likely,
+            message: text.message,
+            consequence: text.consequence,
+            advice: text.advice,
+            primary: self.program.site(at),
+            label: text.label,
+            function: self.program.function_name(at),
+            state,
+            held: Vec::new(),
+            related,
+            roots: Vec::new(),
+            fingerprint: String::new(),
+        });
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn push(
+        &mut self,
+        record: &Record,
+        text: Text,
+        severity: Severity,
+        evidence: Evidence,
+        state: String,
+        related: Vec<Related>,
+        roots: Vec<Root>,
+    ) {
+        let primary = self.program.site(record.at);
+        if self
+            .findings
+            .iter()
+            .any(|it| it.rule == self.rule && it.primary == primary && it.state == state)
+        {
+            return;
+        }
+        self.findings.push(Finding {
+            rule: self.rule.to_owned(),
+            severity,
+            evidence,
+            message: text.message,
+            consequence: text.consequence,
+            advice: text.advice,
+            primary,
+            label: text.label,
+            function: self.program.function_name(record.at),
+            state,
+            held: held_words(record),
+            related,
+            roots,
+            fingerprint: String::new(),
+        });
+    }
+
+    fn related(&self, at: At, message: String, held: Vec<String>) -> Related {
+        Related {
+            site: self.program.site(at),
+            message,
+            function: self.program.function_name(at),
+            held,
+        }
+    }
+
+    fn roots_of(&self, records: &[&Record]) -> Vec<Root> {
+        let mut roots: Vec<Root> = Vec::new();
+        for record in records {
+            let root = self.program.root_of(record);
+            let root = Root {
+                description: root_words(self.program, root),
+                spawn: root.spawn.map(|at| self.program.site(at)),
+                many: root.many,
+                explicit: root.explicit,
+            };
+            if !roots.contains(&root) {
+                roots.push(root);
+            }
+        }
+        roots
+    }
+}
+
+/// A root in words.
+pub fn root_words(program: &Program, root: &roots::Root) -> String {
+    let name = program.links().qualified_name(root.function);
+    match root.kind {
+        RootKind::Main if root.function.index == 0 => "main thread".to_owned(),
+        RootKind::Main => format!("caller of `{name}`"),
+        RootKind::Caller => format!("any caller of `{name}`"),
+        RootKind::Thread => {
+            let mut text = format!("{} running `{name}`", root.runs_as);
+            if root.many {
+                text.push_str(" (many)");
+            }
+            text
+        }
+    }
+}
+
+/// The locks of a record in words.
+pub fn held_words(record: &Record) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for held in &record.held {
+        let mut text = held.words.to_string();
+        match held.mode {
+            Mode::Exclusive => {}
+            Mode::Shared => text.push_str(" (shared side)"),
+            Mode::Permits => text.push_str(" (several permits)"),
+            Mode::PerCall => text.push_str(" (made for this call)"),
+            Mode::Async => text.push_str(" (of the event loop)"),
+            Mode::InterProcess => text.push_str(" (between processes)"),
+        }
+        if !words.contains(&text) {
+            words.push(text);
+        }
+    }
+    words
+}
+
+/// What happens at a record, in a short clause.
+pub fn describe(record: &Record) -> String {
+    let Action::Access(PlaceAccess { access, .. }) = record.action else {
+        return "here".to_owned();
+    };
+    let mut text = match access {
+        Access::Read => "read here",
+        Access::Snapshot => "copied here",
+        Access::Lookup => "looked up here",
+        Access::Iterate => "iterated here",
+        Access::Write => "written here",
+        Access::SetItem => "an element is set here",
+        Access::Add => "an element is added here",
+        Access::Remove => "an element is removed here",
+        Access::Rearrange => "rearranged here",
+        Access::Update => "read, changed and stored here",
+        Access::CheckThenAct => "acted on after a test here",
+        Access::Delete => "deleted here",
+        Access::Advance => "advanced here",
+    }
+    .to_owned();
+    let held = held_words(record);
+    if !held.is_empty() {
+        let _ = write!(text, ", holding {}", held.join(", "));
+    }
+    text
+}

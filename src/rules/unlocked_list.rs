@@ -1,0 +1,45 @@
+//! The check behind `rules/unlocked-list.md`; read that page first.
+
+use super::container_of;
+use crate::models::ContainerKind;
+use crate::program::Program;
+use crate::program::conflicts::Defect;
+use crate::rule::{Reporter, Rule, Text, describe};
+
+const KINDS: &[ContainerKind] = &[
+    ContainerKind::List,
+    ContainerKind::Deque,
+    ContainerKind::Bytearray,
+];
+
+/// See the page.
+pub struct UnlockedList;
+
+impl Rule for UnlockedList {
+    fn name(&self) -> &'static str {
+        "unlocked-list"
+    }
+
+    fn check(&self, program: &Program, report: &mut Reporter<'_>) {
+        let wanted = program.conflicts().iter().filter(|conflict| {
+            conflict.defect == Defect::LostUpdate
+                && container_of(conflict, program).is_some_and(|kind| KINDS.contains(&kind))
+        });
+        for conflict in wanted {
+            let primary = program.record(conflict.primary);
+            let place = conflict.place;
+            report.conflict(
+                conflict,
+                Text {
+                    message: format!(
+                        "an element of `{place}` is updated in two steps without a lock"
+                    ),
+                    label: describe(primary),
+                    consequence: "two threads read the same element and one of the updates is lost"
+                        .to_owned(),
+                    advice: "hold one lock around the whole update".to_owned(),
+                },
+            );
+        }
+    }
+}
