@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::fix::{self, FixArgs};
 use super::output::{self, Failure};
 use super::project::{self, Project, ProjectArgs};
 use crate::config::{FailOn, Origin};
@@ -19,6 +20,8 @@ use crate::report::{self, Report};
   raceproof check --output-format sarif --output-file races.sarif
   raceproof check --baseline raceproof-baseline.json --fail-on error
   cat app.py | raceproof check - --stdin-filename src/app.py
+  raceproof check --fix                            and correct what can be corrected safely
+  raceproof check --unsafe-fixes --diff            show every correction, make none
 
 Exit codes:
   0  nothing at or above --fail-on
@@ -39,6 +42,8 @@ pub struct CheckArgs {
     /// Leave out the findings that this file accepts; `raceproof baseline` writes it.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    #[command(flatten)]
+    fix: FixArgs,
 }
 
 /// Formats of findings.
@@ -96,6 +101,34 @@ fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = args.baseline {
         project::take_baseline(&mut project.settings, path)?;
     }
+    let mut unwritten = Vec::new();
+    if let Some(wanted) = args.fix.wanted() {
+        if args.project.reads_stdin() {
+            return Err(Failure::new("fixes cannot be applied to standard input"));
+        }
+        let fixed = fix::rounds(&mut project, wanted)?;
+        unwritten.extend(fixed.refused.clone());
+        let files = fixed.files.len();
+        if args.fix.diff {
+            output::write_result(args.output_file.as_deref(), |out, _| {
+                fix::write_diff(&project, &fixed, out)
+            })?;
+            output::complain(format_args!(
+                "{} in {files} files can be fixed",
+                fixed.count
+            ));
+            for (path, reason) in &unwritten {
+                output::complain(format_args!("{}: {reason}", path.display()));
+            }
+            return Ok(ExitCode::from(match (unwritten.is_empty(), files) {
+                (false, _) => super::FAILURE,
+                (true, 0) => 0,
+                (true, _) => 1,
+            }));
+        }
+        unwritten.extend(fix::write(&project, &fixed));
+        output::complain(format_args!("fixed {}", fixed.summary()));
+    }
     let snapshot = project.snapshot();
     let outcome = project::watch(|job| snapshot.check(&project.settings, job))
         .map_err(|_| Failure::new("cancelled"))?;
@@ -121,7 +154,10 @@ fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
     })?;
     tell_rest(&report, in_text)?;
 
-    if !outcome.problems.is_empty() {
+    for (path, reason) in &unwritten {
+        output::complain(format_args!("{}: {reason}", path.display()));
+    }
+    if !outcome.problems.is_empty() || !unwritten.is_empty() {
         return Ok(ExitCode::from(super::FAILURE));
     }
     let fail_on = project.settings.fail_on;

@@ -13,6 +13,7 @@ mod config;
 mod debug;
 mod explain;
 mod explore;
+mod fix;
 mod graph;
 mod output;
 mod project;

@@ -92,7 +92,7 @@ impl Project {
     pub fn open(args: &ProjectArgs) -> Result<Self, Failure> {
         let directory = std::env::current_dir()
             .map_err(|error| Failure::new(format!("no working directory: {error}")))?;
-        let from_stdin = args.paths.iter().any(|path| path.as_os_str() == "-");
+        let from_stdin = args.reads_stdin();
         if from_stdin && args.paths.len() > 1 {
             return Err(Failure::new("`-` cannot be combined with other paths"));
         }
@@ -166,6 +166,11 @@ impl Project {
 }
 
 impl ProjectArgs {
+    /// What is analysed comes from standard input.
+    pub fn reads_stdin(&self) -> bool {
+        self.paths.iter().any(|path| path.as_os_str() == "-")
+    }
+
     fn put_over(&self, settings: &mut Settings) -> Result<(), Failure> {
         let mut set = |key: &'static str, option: &'static str| {
             settings.origins.insert(key, Origin::Option(option));

@@ -272,6 +272,11 @@ impl Snapshot {
             .collect();
     }
 
+    /// The text that stands for a file, where a change has brought one.
+    pub fn text(&self, path: &Path) -> Option<Arc<str>> {
+        self.files.replacement(path).cloned()
+    }
+
     /// Bytes of a file as this snapshot sees them.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ pub fn fixes(source: &Source<'_>, finding: &Finding) -> Vec<Fix> {
         .iter()
         .filter_map(|make| make(&context))
         .map(|proposal| proposal.of(source))
-        .filter(|fix| together(source.text, [fix]).1 == 1)
+        .filter(|fix| !together(source.text, [fix]).1.is_empty())
         .collect()
 }
 
@@ -137,7 +137,7 @@ impl Proposal {
     }
 }
 
-/// The edits of those fixes that can be made together, sorted, and how many fixes these are.
+/// The edits of those fixes that can be made together, sorted, and which of the fixes these are.
 ///
 /// A fix goes in whole or not at all: one that touches a range another has already changed is left
 /// for the next round. Edits that several fixes share (an import, a lock both need) go in once.
@@ -145,10 +145,10 @@ impl Proposal {
 pub fn together<'a>(
     text: &str,
     fixes: impl IntoIterator<Item = &'a Fix>,
-) -> (Vec<&'a Edit>, usize) {
+) -> (Vec<&'a Edit>, Vec<usize>) {
     let mut edits: Vec<&Edit> = Vec::new();
-    let mut applied = 0;
-    for fix in fixes {
+    let mut applied = Vec::new();
+    for (index, fix) in fixes.into_iter().enumerate() {
         let fresh: Vec<&Edit> = fix.edits.iter().filter(|it| !edits.contains(it)).collect();
         let fits = fresh.iter().enumerate().all(|(index, edit)| {
             text.get(edit.range.start as usize..edit.range.end as usize)
@@ -158,15 +158,15 @@ pub fn together<'a>(
         });
         if fits && !fresh.is_empty() {
             edits.extend(fresh);
-            applied += 1;
+            applied.push(index);
         }
     }
     edits.sort();
     (edits, applied)
 }
 
-/// Applies those fixes that can be made [`together`], and says how many they were.
-pub fn apply<'a>(text: &str, fixes: impl IntoIterator<Item = &'a Fix>) -> (String, usize) {
+/// Applies those fixes that can be made [`together`], and says which they were.
+pub fn apply<'a>(text: &str, fixes: impl IntoIterator<Item = &'a Fix>) -> (String, Vec<usize>) {
     let (edits, applied) = together(text, fixes);
     let mut result = String::with_capacity(text.len() + 64);
     let mut end = 0;
