@@ -54,6 +54,9 @@ pub fn claim(image: &Image<'_>, hook: &Hook) -> Claim {
 
 fn claim_of_code(image: &Image<'_>, hook: &Hook) -> Claim {
     let execution = execute(image, hook);
+    if execution.gil_layout {
+        return Claim::GilBuild;
+    }
     let foreign = execution.endings.contains(&Ending::Foreign);
     let mut claims = claims_of(&execution.endings);
     if claims.is_empty() {

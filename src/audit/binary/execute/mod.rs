@@ -14,16 +14,22 @@
 //! milliseconds; a bound that is hit is an `incomplete` answer, never a guess.
 
 use std::collections::hash_map::Entry;
-use std::hash::{Hash, Hasher};
 
 use iced_x86::{
     Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
     Mnemonic, OpAccess, OpKind, Register,
 };
-use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::definition::{Definition, GilSlot, Memory, definition, export_table};
+mod machine;
+mod vector;
+
+use super::definition::{Definition, GilSlot, Layout, definition, export_table};
 use super::image::{Format, Hook, Image, Pointer};
+use machine::{
+    Flags, State, Value, View, condition, history, mask, read, register, set_register, sign_extend,
+};
+use vector::UNKNOWN;
 
 /// Instructions in all, over all paths of one module.
 const MAX_STEPS: u32 = 400_000;
@@ -31,8 +37,6 @@ const MAX_STEPS: u32 = 400_000;
 const MAX_PATH_STEPS: u32 = 60_000;
 /// Paths followed to their end.
 const MAX_PATHS: u32 = 400;
-/// How much of the stack distinguishes two paths, in 8-byte cells.
-const FRAME_CELLS: u64 = 24;
 /// Nested calls.
 const MAX_DEPTH: usize = 24;
 
@@ -62,6 +66,8 @@ pub struct Execution {
     pub endings: Vec<Ending>,
     /// Endings of paths whose result was lost track of, where only one object could be meant.
     pub inferred: Vec<Ending>,
+    /// A definition with the layout of the build with a GIL was used to create a module.
+    pub gil_layout: bool,
     /// A bound was hit before all paths were followed.
     pub incomplete: bool,
 }
@@ -71,37 +77,6 @@ pub fn execute(image: &Image<'_>, hook: &Hook) -> Execution {
     let mut executor = Executor::new(image, hook);
     executor.explore();
     executor.outcome
-}
-
-type Value = Option<u64>;
-
-/// Comparison results; `None` is unknown.
-#[derive(Debug, Clone, Copy, Default)]
-struct Flags {
-    zero: Option<bool>,
-    sign: Option<bool>,
-    carry: Option<bool>,
-    overflow: Option<bool>,
-}
-
-/// One path: registers, memory written so far, and what the interpreter was told.
-#[derive(Debug, Clone)]
-struct State {
-    ip: u64,
-    general: [Value; 16],
-    vector: Vec<[Value; 2]>,
-    flags: Flags,
-    /// Written memory in 8-byte cells: bytes, and which of them are known.
-    memory: FxHashMap<u64, ([u8; 8], u8)>,
-    /// Where calls return to. Return addresses are kept apart from the stack, which unknown code
-    /// may have written.
-    calls: Vec<u64>,
-    next_object: u64,
-    /// Definitions given to `PyModuleDef_Init`.
-    definitions: Vec<u64>,
-    /// Modules created here, and what was said about their GIL.
-    modules: Vec<(u64, GilSlot)>,
-    steps: u32,
 }
 
 struct Executor<'i, 'd> {
@@ -124,54 +99,6 @@ enum Step {
     End,
 }
 
-struct View<'s, 'i, 'd> {
-    state: &'s State,
-    image: &'i Image<'d>,
-}
-
-impl Memory for View<'_, '_, '_> {
-    fn read(&self, address: u64, size: u64) -> Option<u64> {
-        read(self.state, self.image, address, size)
-    }
-}
-
-fn read(state: &State, image: &Image<'_>, address: u64, size: u64) -> Option<u64> {
-    let last = address.wrapping_add(size.saturating_sub(1));
-    let untouched = |at: u64| !state.memory.contains_key(&(at & !7));
-    if untouched(address) && untouched(last) {
-        return image.read(address, size);
-    }
-    let mut value = 0;
-    for index in 0..size.min(8) {
-        let at = address.wrapping_add(index);
-        let byte = match state.memory.get(&(at & !7)) {
-            Some((bytes, known)) => {
-                let position = (at & 7) as usize;
-                if known & (1 << position) == 0 {
-                    return None;
-                }
-                bytes[position]
-            }
-            None => image.byte(at)?,
-        };
-        value |= u64::from(byte) << (8 * index);
-    }
-    Some(value)
-}
-
-fn mask(size: usize) -> u64 {
-    if size >= 8 {
-        u64::MAX
-    } else {
-        (1 << (8 * size)) - 1
-    }
-}
-
-fn sign_extend(value: u64, size: usize) -> u64 {
-    let shift = 64 - 8 * size.clamp(1, 8) as u32;
-    (((value << shift) as i64) >> shift).cast_unsigned()
-}
-
 impl<'i, 'd> Executor<'i, 'd> {
     fn new(image: &'i Image<'d>, hook: &Hook) -> Self {
         let mut executor = Self {
@@ -189,7 +116,7 @@ impl<'i, 'd> Executor<'i, 'd> {
         let mut state = State {
             ip: hook.address,
             general: [None; 16],
-            vector: vec![[None; 2]; 32],
+            vector: vec![[UNKNOWN; 2]; 32],
             flags: Flags::default(),
             memory: FxHashMap::default(),
             calls: Vec::new(),
@@ -524,7 +451,7 @@ impl<'i, 'd> Executor<'i, 'd> {
             state.general[position] = None;
         }
         for register in &mut state.vector {
-            *register = [None; 2];
+            *register = [UNKNOWN; 2];
         }
         state.flags = Flags::default();
     }
@@ -555,6 +482,16 @@ impl<'i, 'd> Executor<'i, 'd> {
             | "PyModule_FromDefAndSpec2"
             | "PyModule_NewObject"
             | "PyModule_New" => {
+                if let Some(found) = first
+                    && name != "PyModule_NewObject"
+                    && name != "PyModule_New"
+                {
+                    let view = View {
+                        state,
+                        image: self.image,
+                    };
+                    self.outcome.gil_layout |= definition(&view, found).layout == Some(Layout::Gil);
+                }
                 let module = Self::new_object(state, 0);
                 state.modules.push((module, GilSlot::Missing));
                 result = Some(module);
@@ -633,10 +570,16 @@ impl<'i, 'd> Executor<'i, 'd> {
     fn copy(&mut self, state: &mut State, to: u64, from: u64, size: u64) {
         let mut offset = 0;
         while offset < size.min(4096) {
-            let step = (size - offset).min(8) as usize;
-            let value = self.load(state, Some(from.wrapping_add(offset)), step);
-            self.store(state, Some(to.wrapping_add(offset)), step, value);
-            offset += step as u64;
+            let step = (size - offset).min(8);
+            let (source, sink) = (from.wrapping_add(offset), to.wrapping_add(offset));
+            if step == 8 {
+                let half = self.load_half(state, Some(source));
+                self.store_half(state, Some(sink), half);
+            } else {
+                let value = self.load(state, Some(source), step as usize);
+                self.store(state, Some(sink), step as usize, value);
+            }
+            offset += step;
         }
     }
 
@@ -947,248 +890,5 @@ impl<'i, 'd> Executor<'i, 'd> {
             }
         };
         self.write(state, instruction, value);
-    }
-
-    /// The vector instructions that compilers use to fill structures. Returns false for others.
-    fn vector(&mut self, state: &mut State, instruction: &Instruction) -> bool {
-        use Mnemonic as M;
-        let lanes = |executor: &mut Self, state: &State, operand: u32, size: usize| -> [Value; 2] {
-            match instruction.op_kind(operand) {
-                OpKind::Register => {
-                    let register_ = instruction.op_register(operand);
-                    match vector_index(register_) {
-                        Some(index) => state.vector[index],
-                        None => [register(state, register_), Some(0)],
-                    }
-                }
-                OpKind::Memory => {
-                    let address = Self::address(state, instruction);
-                    match size {
-                        16 => [
-                            executor.load(state, address, 8),
-                            executor.load(state, address.map(|it| it.wrapping_add(8)), 8),
-                        ],
-                        _ => [executor.load(state, address, size), Some(0)],
-                    }
-                }
-                _ => [None, None],
-            }
-        };
-        let store = |executor: &mut Self, state: &mut State, value: [Value; 2], size: usize| {
-            match instruction.op0_kind() {
-                OpKind::Register => {
-                    let register = instruction.op0_register();
-                    match vector_index(register) {
-                        Some(index) if register.is_xmm() => state.vector[index] = value,
-                        Some(index) => state.vector[index] = [None; 2],
-                        None => set_register(state, register, value[0].map(|it| it & mask(size))),
-                    }
-                }
-                _ => {
-                    let address = Self::address(state, instruction);
-                    executor.store(state, address, size.min(8), value[0]);
-                    if size == 16 {
-                        let upper = address.map(|it| it.wrapping_add(8));
-                        executor.store(state, upper, 8, value[1]);
-                    }
-                }
-            }
-        };
-        let wide = |operand| {
-            instruction.op_kind(operand) == OpKind::Register
-                && (instruction.op_register(operand).is_ymm()
-                    || instruction.op_register(operand).is_zmm())
-        };
-        if wide(0) || wide(1) {
-            return false;
-        }
-        match instruction.mnemonic() {
-            M::Movaps
-            | M::Movups
-            | M::Movdqa
-            | M::Movdqu
-            | M::Movapd
-            | M::Movupd
-            | M::Vmovaps
-            | M::Vmovups
-            | M::Vmovdqa
-            | M::Vmovdqu
-            | M::Vmovapd
-            | M::Vmovupd
-            | M::Movntdq
-            | M::Movntps => {
-                let value = lanes(self, state, 1, 16);
-                store(self, state, value, 16);
-            }
-            M::Movq | M::Vmovq => {
-                let value = [lanes(self, state, 1, 8)[0], Some(0)];
-                store(self, state, value, 8);
-            }
-            M::Movd | M::Vmovd => {
-                let value = lanes(self, state, 1, 4)[0].map(|it| it & mask(4));
-                store(self, state, [value, Some(0)], 4);
-            }
-            M::Movhps | M::Movhpd => {
-                if instruction.op0_kind() == OpKind::Register {
-                    let upper = lanes(self, state, 1, 8)[0];
-                    if let Some(index) = vector_index(instruction.op0_register()) {
-                        state.vector[index][1] = upper;
-                    }
-                } else {
-                    let value = lanes(self, state, 1, 16)[1];
-                    store(self, state, [value, None], 8);
-                }
-            }
-            M::Movlps | M::Movlpd => {
-                if instruction.op0_kind() == OpKind::Register {
-                    let lower = lanes(self, state, 1, 8)[0];
-                    if let Some(index) = vector_index(instruction.op0_register()) {
-                        state.vector[index][0] = lower;
-                    }
-                } else {
-                    let value = lanes(self, state, 1, 16)[0];
-                    store(self, state, [value, None], 8);
-                }
-            }
-            M::Punpcklqdq | M::Movlhps | M::Unpcklpd => {
-                let lower = lanes(self, state, 0, 16)[0];
-                let upper = lanes(self, state, 1, 16)[0];
-                store(self, state, [lower, upper], 16);
-            }
-            M::Movddup => {
-                let lower = lanes(self, state, 1, 8)[0];
-                store(self, state, [lower, lower], 16);
-            }
-            M::Pinsrq => {
-                let value = self.operand(state, instruction, 1);
-                let lane = (instruction.immediate8() & 1) as usize;
-                if let Some(index) = vector_index(instruction.op0_register()) {
-                    state.vector[index][lane] = value;
-                }
-            }
-            M::Pxor | M::Xorps | M::Xorpd | M::Vpxor | M::Vxorps | M::Vxorpd => {
-                let last = instruction.op_count() - 1;
-                let same = instruction.op_kind(last) == OpKind::Register
-                    && instruction.op_kind(last - 1) == OpKind::Register
-                    && instruction.op_register(last) == instruction.op_register(last - 1);
-                if same {
-                    store(self, state, [Some(0); 2], 16);
-                } else if last == 1 {
-                    let left = lanes(self, state, 0, 16);
-                    let right = lanes(self, state, 1, 16);
-                    let lane = |index: usize| left[index].zip(right[index]).map(|(a, b)| a ^ b);
-                    store(self, state, [lane(0), lane(1)], 16);
-                } else {
-                    return false;
-                }
-            }
-            _ => return false,
-        }
-        true
-    }
-}
-
-/// Two paths that meet again with the same history are one: what the interpreter was told, where
-/// calls return to, the registers that survive calls, and the stack frame.
-fn history(state: &State) -> u64 {
-    const SURVIVING: [usize; 8] = [0, 3, 4, 5, 12, 13, 14, 15];
-    let mut hasher = FxHasher::default();
-    (&state.calls, &state.definitions, &state.modules).hash(&mut hasher);
-    for position in SURVIVING {
-        state.general[position].hash(&mut hasher);
-    }
-    if let Some(stack) = state.general[4] {
-        for cell in 0..FRAME_CELLS {
-            state
-                .memory
-                .get(&((stack & !7).wrapping_add(8 * cell)))
-                .hash(&mut hasher);
-        }
-    }
-    hasher.finish()
-}
-
-fn vector_index(register: Register) -> Option<usize> {
-    register
-        .is_vector_register()
-        .then(|| register.number() % 32)
-}
-
-fn register(state: &State, register: Register) -> Value {
-    if !register.is_gpr() {
-        return match register {
-            Register::RIP => Some(state.ip),
-            _ => None,
-        };
-    }
-    let value = state.general[register.full_register().number() % 16]?;
-    Some(match register.size() {
-        8 => value,
-        4 => value & mask(4),
-        2 => value & mask(2),
-        _ if is_high_byte(register) => value >> 8 & 0xff,
-        _ => value & 0xff,
-    })
-}
-
-fn is_high_byte(register: Register) -> bool {
-    matches!(
-        register,
-        Register::AH | Register::BH | Register::CH | Register::DH
-    )
-}
-
-fn set_register(state: &mut State, register: Register, value: Value) {
-    if let Some(index) = vector_index(register) {
-        state.vector[index] = [None; 2];
-        return;
-    }
-    if !register.is_gpr() {
-        return;
-    }
-    let slot = &mut state.general[register.full_register().number() % 16];
-    *slot = match register.size() {
-        8 => value,
-        4 => value.map(|it| it & mask(4)),
-        2 => slot
-            .zip(value)
-            .map(|(old, new)| old & !mask(2) | new & mask(2)),
-        _ if is_high_byte(register) => slot
-            .zip(value)
-            .map(|(old, new)| old & !0xff00 | (new & 0xff) << 8),
-        _ => slot.zip(value).map(|(old, new)| old & !0xff | new & 0xff),
-    };
-}
-
-fn condition(flags: Flags, code: ConditionCode) -> Option<bool> {
-    let Flags {
-        zero,
-        sign,
-        carry,
-        overflow,
-    } = flags;
-    let less = sign.zip(overflow).map(|(sign, overflow)| sign != overflow);
-    let either = |a: Option<bool>, b: Option<bool>| match (a, b) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (Some(false), Some(false)) => Some(false),
-        _ => None,
-    };
-    let not = |it: Option<bool>| it.map(|it| !it);
-    match code {
-        ConditionCode::o => overflow,
-        ConditionCode::no => not(overflow),
-        ConditionCode::b => carry,
-        ConditionCode::ae => not(carry),
-        ConditionCode::e => zero,
-        ConditionCode::ne => not(zero),
-        ConditionCode::be => either(carry, zero),
-        ConditionCode::a => not(either(carry, zero)),
-        ConditionCode::s => sign,
-        ConditionCode::ns => not(sign),
-        ConditionCode::l => less,
-        ConditionCode::ge => not(less),
-        ConditionCode::le => either(less, zero),
-        ConditionCode::g => not(either(less, zero)),
-        _ => None,
     }
 }
