@@ -129,7 +129,12 @@ impl<'a> SourceOrderVisitor<'a> for Uses<'_> {
             AnyNodeRef::Parameter(parameter) => {
                 self.rebound |= parameter.name.as_str() == self.name;
             }
-            AnyNodeRef::StmtNonlocal(_) | AnyNodeRef::StmtGlobal(_) => self.rebound = true,
+            AnyNodeRef::StmtNonlocal(statement) => {
+                self.rebound |= statement.names.iter().any(|it| it.as_str() == self.name);
+            }
+            AnyNodeRef::StmtGlobal(statement) => {
+                self.rebound |= statement.names.iter().any(|it| it.as_str() == self.name);
+            }
             _ => {}
         }
         TraversalSignal::Traverse

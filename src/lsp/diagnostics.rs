@@ -101,11 +101,10 @@ fn diagnostic(
                     uri: uri_of(&root.join(sources.path(it.site.file)))?,
                     range: convert::range(&text, it.site.range, features.units),
                 };
-                let message = match it.held.as_slice() {
-                    [] => it.message.clone(),
-                    held => format!("{} (holding {})", it.message, held.join(", ")),
-                };
-                Some(DiagnosticRelatedInformation { location, message })
+                Some(DiagnosticRelatedInformation {
+                    location,
+                    message: it.message.clone(),
+                })
             })
             .collect()
     });
