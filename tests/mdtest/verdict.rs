@@ -180,22 +180,19 @@ fn misplaced(
         return Vec::new();
     };
     let own = |it: &Expectation| it.rule.as_ref().is_none_or(|name| name == rule);
-    let any = |kinds: &[Kind]| {
-        expected
-            .iter()
-            .any(|(_, it)| own(it) && kinds.contains(&it.kind))
-    };
+    let reports = expected
+        .iter()
+        .any(|(_, it)| own(it) && matches!(it.kind, Kind::Error | Kind::Info));
+    let gap = expected
+        .iter()
+        .any(|(_, it)| matches!(it.kind, Kind::FalseAlarm | Kind::Missed));
     let wrong = match section.title.as_str() {
-        "Reported" if !any(&[Kind::Error, Kind::Info]) => "expects no finding of this rule",
-        "Reported" | "Not reported" | "How to fix" if any(&[Kind::FalseAlarm, Kind::Missed]) => {
+        "Reported" if !reports => "expects no finding of this rule",
+        "Reported" | "Not reported" | "How to fix" if gap => {
             "has a known gap, which belongs under `Limits`"
         }
-        "Not reported" | "How to fix" if any(&[Kind::Error, Kind::Info]) => {
-            "expects a finding of this rule"
-        }
-        "Limits" if !any(&[Kind::FalseAlarm, Kind::Missed]) => {
-            "has neither `# missed` nor `# false-alarm`"
-        }
+        "Not reported" | "How to fix" if reports => "expects a finding of this rule",
+        "Limits" if !gap => "has neither `# missed` nor `# false-alarm`",
         _ => return Vec::new(),
     };
     vec![format!(
