@@ -13,6 +13,10 @@ pub enum Kind {
     FalseAlarm,
     /// No finding, although there should be one.
     Missed,
+    /// The locks held on this line are these.
+    Holds,
+    /// The threads that reach this line are these.
+    RunsOn,
 }
 
 const WORDS: &[(&str, Kind)] = &[
@@ -21,6 +25,8 @@ const WORDS: &[(&str, Kind)] = &[
     ("related", Kind::Related),
     ("false-alarm", Kind::FalseAlarm),
     ("missed", Kind::Missed),
+    ("holds", Kind::Holds),
+    ("runs-on", Kind::RunsOn),
 ];
 
 /// One assertion.
@@ -31,7 +37,7 @@ pub struct Expectation {
     pub line: usize,
     /// The rule in brackets.
     pub rule: Option<String>,
-    /// The text in quotes.
+    /// The text in quotes; for facts, the words.
     pub text: Option<String>,
 }
 
@@ -81,6 +87,14 @@ fn parse(line: usize, comment: &str) -> Result<Option<Expectation>, String> {
                     "after `# {word}:` comes `[rule]`, `\"text\"` or both, not `{rest}`"
                 ));
             }
+        }
+        Kind::Holds | Kind::RunsOn => {
+            if rest.is_empty() {
+                return Err(format!(
+                    "`# {word}` tells what: `# {word}: a, b`, or `nothing`"
+                ));
+            }
+            text = Some(rest.to_owned());
         }
         Kind::Related => {
             if !rest.is_empty() {

@@ -15,11 +15,14 @@
 //! | `# related` | a finding of the program names this line as another side |
 //! | `# false-alarm: why` | there is a finding, and there should be none |
 //! | `# missed: why` | there is no finding, and there should be one |
+//! | `# holds: Counter._lock` | whoever reaches this line holds these locks, and no others |
+//! | `# runs-on: thread work` | these threads reach this line, and no others |
 //!
 //! Whatever is reported and not expected fails too. The words of `false-alarm` and `missed` may
-//! begin with a rule in brackets.
+//! begin with a rule in brackets. Locks and threads are separated by commas; `nothing` is none.
 
 mod expect;
+mod fact;
 mod page;
 mod verdict;
 

@@ -9,6 +9,7 @@ use raceproof::source::span::Site;
 use raceproof::source::text::SourceText;
 
 use super::expect::{Expectation, Kind, expectations};
+use super::fact::Facts;
 use super::page::{File, Page, Program, Section};
 
 /// A finding, as far as pages speak of it.
@@ -104,6 +105,12 @@ fn check_program(
         })
         .collect();
 
+    let is_fact = |it: &Expectation| matches!(it.kind, Kind::Holds | Kind::RunsOn);
+    let facts = expected
+        .iter()
+        .any(|(_, it)| is_fact(it))
+        .then(|| Facts::of(program, settings));
+
     let mut explained = BTreeSet::new();
     for (index, expectation) in &expected {
         let rule = expectation.rule.as_ref().or(page.rule.as_ref());
@@ -114,6 +121,11 @@ fn check_program(
             format!("a finding of `{rule}`")
         });
         match expectation.kind {
+            Kind::Holds | Kind::RunsOn => {
+                let file = &program.files[*index].path;
+                let differs = facts.as_ref().and_then(|it| it.differs(file, expectation));
+                failures.extend(differs.map(|it| format!("{line}: {it}")));
+            }
             Kind::Related => {
                 if !seen.iter().any(|it| it.related.contains(&here)) {
                     failures.push(format!("{line}: no finding names this line as related"));
