@@ -263,6 +263,7 @@ pub(super) fn module_of(module: String, path: String, judgement: Judgement) -> M
         initialisation: judgement.initialisation.map(|it| it.as_str()),
         ignored: judgement.overlooked,
         observed: None,
+        source: String::new(),
         site: None,
     }
 }

@@ -195,7 +195,11 @@ impl Gathered {
     }
 
     fn take_contents(&mut self, contents: Contents, source: &str) {
-        self.modules.extend(contents.modules);
+        self.modules
+            .extend(contents.modules.into_iter().map(|module| Module {
+                source: source.to_owned(),
+                ..module
+            }));
         self.installed.extend(
             contents
                 .distributions
@@ -282,7 +286,7 @@ fn installed_distribution(
         .filter(|module| {
             module.distribution == installed.name
                 && module.version == installed.version
-                && module.path.starts_with(source)
+                && module.source == source
         })
         .collect();
     let worst = own

@@ -82,6 +82,9 @@ pub struct Module {
     pub ignored: bool,
     /// What `--run` saw.
     pub observed: Option<Observation>,
+    /// The audited environment, wheel or file it was found in.
+    #[serde(skip)]
+    pub source: String,
     /// Site-packages folder it is imported from, for `--run`.
     #[serde(skip)]
     pub site: Option<PathBuf>,
