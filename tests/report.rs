@@ -88,7 +88,7 @@ fn made() -> Made {
     ];
     first.roots = vec![
         Root {
-            description: "thread running `Counter.add`".to_owned(),
+            description: "thread running `Counter.add` (many)".to_owned(),
             spawn: Some(site(1, "c.add()")),
             many: true,
             explicit: true,

@@ -81,9 +81,6 @@ fn notes(
     };
     for (index, root) in finding.roots.iter().enumerate() {
         let mut text = one_line(&root.description);
-        if root.many {
-            text.push_str(", many at a time");
-        }
         if let Some(spawn) = root.spawn {
             let _ = write!(text, ", started at {}", one_line(&report.address(spawn)));
         }
