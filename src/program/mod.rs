@@ -4,6 +4,8 @@ pub mod atomicity;
 pub mod conflicts;
 pub mod effect;
 pub mod evaluate;
+pub mod explain;
+pub mod graph;
 pub mod link;
 pub mod object;
 pub mod roots;
@@ -20,6 +22,7 @@ use crate::source::span::{FileId, Site};
 use conflicts::{Conflict, Places};
 use effect::At;
 use link::Links;
+use object::FunctionId;
 use roots::{ModuleRoots, Record, Root};
 
 /// The free-threaded interpreter the code will run on.
@@ -76,6 +79,7 @@ pub struct Program {
     roots: Vec<Root>,
     records: Vec<Record>,
     conflicts: Vec<Conflict>,
+    calls: Vec<(FunctionId, FunctionId)>,
     coverage: Coverage,
     options: Options,
 }
@@ -117,7 +121,9 @@ impl Program {
         };
         let mut roots = Vec::new();
         let mut records = Vec::new();
+        let mut calls = Vec::new();
         for module in found {
+            calls.extend(module.edges);
             coverage.calls += module.calls;
             coverage.unresolved_calls += module.unresolved;
             coverage.limits += module.cuts;
@@ -133,6 +139,8 @@ impl Program {
                 record
             }));
         }
+        calls.sort_unstable();
+        calls.dedup();
         let conflicts = if cancelled() {
             Vec::new()
         } else {
@@ -143,6 +151,7 @@ impl Program {
             roots,
             records,
             conflicts,
+            calls,
             coverage,
             options: *options,
         }
@@ -156,6 +165,11 @@ impl Program {
     /// Conflicts, one for each place.
     pub fn conflicts(&self) -> &[Conflict] {
         &self.conflicts
+    }
+
+    /// Who calls whom, among the functions that roots reach; sorted.
+    pub fn calls(&self) -> &[(FunctionId, FunctionId)] {
+        &self.calls
     }
 
     /// Everything that roots do.

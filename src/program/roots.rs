@@ -130,6 +130,8 @@ pub struct ModuleRoots {
     pub unresolved: usize,
     /// Bounds hit.
     pub cuts: usize,
+    /// Who calls whom, among what its roots reach.
+    pub edges: Vec<(FunctionId, FunctionId)>,
 }
 
 /// What all modules must know of one another before roots are looked for.
@@ -207,6 +209,7 @@ pub fn module_roots(
     finder.result.calls = finder.summaries.calls;
     finder.result.unresolved = finder.summaries.unresolved;
     finder.result.cuts = finder.summaries.cuts;
+    finder.result.edges = finder.summaries.edges.into_iter().collect();
     finder.result
 }
 

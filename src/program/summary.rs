@@ -47,6 +47,8 @@ pub struct Summaries<'p> {
     pub unresolved: usize,
     /// Calls looked at.
     pub calls: usize,
+    /// Who calls whom.
+    pub edges: FxHashSet<(FunctionId, FunctionId)>,
     empty_locks: Rc<[HeldLock]>,
     empty_live: Rc<[u32]>,
     empty_objects: Rc<[ObjectId]>,
@@ -84,6 +86,7 @@ impl<'p> Summaries<'p> {
             cuts: 0,
             unresolved: 0,
             calls: 0,
+            edges: FxHashSet::default(),
             empty_locks: Rc::from([]),
             empty_live: Rc::from([]),
             empty_objects: Rc::from([]),
@@ -1646,6 +1649,8 @@ impl<'p> Summaries<'p> {
 
     /// Adds what a callee does.
     fn compose(&mut self, walk: &mut Walk<'_>, index: u32, callee: FrameId) {
+        let called = self.eval.arena.frame_of(callee).function;
+        self.edges.insert((walk.function_id, called));
         let summary = self.summary(callee);
         let links = self.eval.links;
         let callee_function = links.function(self.eval.arena.frame_of(callee).function);
