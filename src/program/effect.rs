@@ -150,6 +150,8 @@ pub struct Effect {
     pub via: At,
     /// Locks certainly held.
     pub held: Rc<[HeldLock]>,
+    /// Where the lock is held further out: the innermost call made while holding it.
+    pub under: Option<At>,
     /// Threads started earlier that may still run, indices into the summary's spawns.
     pub live: Rc<[u32]>,
     /// Threads, futures and pools that have certainly finished.

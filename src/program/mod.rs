@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod graph;
 pub mod link;
+pub mod lock_order;
 pub mod object;
 pub mod roots;
 pub mod summary;
@@ -23,6 +24,7 @@ use conflicts::{Conflict, Places};
 use effect::At;
 use link::Links;
 use object::FunctionId;
+use lock_order::Cycle;
 use roots::{ModuleRoots, Record, Root};
 
 /// The free-threaded interpreter the code will run on.
@@ -80,6 +82,7 @@ pub struct Program {
     records: Vec<Record>,
     conflicts: Vec<Conflict>,
     calls: Vec<(FunctionId, FunctionId)>,
+    cycles: Vec<Cycle>,
     coverage: Coverage,
     options: Options,
 }
@@ -146,12 +149,18 @@ impl Program {
         } else {
             Places::new(&roots, &records).conflicts(options)
         };
+        let cycles = if cancelled() {
+            Vec::new()
+        } else {
+            lock_order::cycles(&roots, &records)
+        };
         Self {
             links,
             roots,
             records,
             conflicts,
             calls,
+            cycles,
             coverage,
             options: *options,
         }
@@ -170,6 +179,11 @@ impl Program {
     /// Who calls whom, among the functions that roots reach; sorted.
     pub fn calls(&self) -> &[(FunctionId, FunctionId)] {
         &self.calls
+    }
+
+    /// Circles in the order in which threads take locks.
+    pub fn cycles(&self) -> &[Cycle] {
+        &self.cycles
     }
 
     /// Everything that roots do.

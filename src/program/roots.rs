@@ -82,6 +82,8 @@ pub struct Held {
     pub mode: Mode,
     /// It is the one lock of the accessed object, or the only one of its name.
     pub covers: bool,
+    /// Its key stands for one lock of the running program, not for one of each of many objects.
+    pub unique: bool,
 }
 
 /// What a root does, in terms that compare across modules.
@@ -101,6 +103,8 @@ pub struct Record {
     pub via: At,
     /// Locks held.
     pub held: Vec<Held>,
+    /// Where the lock is held further out: the innermost call made while holding it.
+    pub under: Option<At>,
     /// Threads that may still run.
     pub live: Vec<u32>,
     /// What has been waited for.
@@ -735,6 +739,7 @@ impl Finder<'_> {
                 at: spawn.at,
                 via: spawn.at,
                 held: Vec::new(),
+                under: None,
                 live: Vec::new(),
                 finished: Vec::new(),
                 own: false,
@@ -770,7 +775,11 @@ impl Finder<'_> {
                     Some(object),
                 )
             }
-            Action::Block { what, .. } | Action::Callback { what } => (0, what, None),
+            Action::Block { what, on } => {
+                let on = on.map(|it| self.summaries.canonical_lock(it));
+                (on.map_or(0, |it| self.key(it)), what, on)
+            }
+            Action::Callback { what } => (0, what, None),
             Action::ProcessWide { by, .. } => (0, by, None),
         };
         let held = effect
@@ -781,6 +790,7 @@ impl Finder<'_> {
                 words: self.object_words(held.lock),
                 section: held.section,
                 mode: held.mode,
+                unique: !self.summaries.is_many(held.lock) && !self.is_any_of_its_class(held.lock),
                 covers: object.is_none_or(|object| self.covers(held.lock, object)),
             })
             .collect();
@@ -803,7 +813,8 @@ impl Finder<'_> {
                         Object::Instance(..)))
                 && self.is_constructor_of(effect.at.function, object)
         });
-        let many = object.is_some_and(|object| self.summaries.is_many(object));
+        let many = object.is_some_and(|object| self.summaries.is_many(object))
+            || matches!(effect.action, Action::Acquire { lock, .. } if self.is_any_of_its_class(lock));
         let finished = effect.finished.iter().map(|&it| self.key(it)).collect();
         self.result.records.push(Record {
             root,
@@ -813,6 +824,7 @@ impl Finder<'_> {
             at: effect.at,
             via: effect.via,
             held,
+            under: effect.under,
             live: effect.live.to_vec(),
             finished,
             own: effect.own,
@@ -821,6 +833,24 @@ impl Finder<'_> {
             in_loop: effect.in_loop,
             many,
         });
+    }
+
+    /// A lock of an object of which only the class is known: two of them need not be the same.
+    fn is_any_of_its_class(&self, lock: ObjectId) -> bool {
+        let eval = &self.summaries.eval;
+        let mut current = match eval.arena.get(lock) {
+            Object::NamedLock(None, _) => return true,
+            Object::NamedLock(owner, _) => *owner,
+            _ => Some(lock),
+        };
+        for _ in 0..12 {
+            let Some(it) = current else { return false };
+            if eval.arena.origin(it) == Some(Origin::Assumed { shared: false }) {
+                return true;
+            }
+            current = eval.owner(it);
+        }
+        false
     }
 
     fn is_constructor_of(&mut self, init: FunctionId, object: ObjectId) -> bool {

@@ -755,6 +755,7 @@ impl<'p> Summaries<'p> {
             at,
             via: at,
             held,
+            under: None,
             live: self.live_now(walk),
             finished: self.finished_now(walk),
             exposure,
@@ -1649,6 +1650,18 @@ impl<'p> Summaries<'p> {
 
     /// Adds what a callee does.
     fn compose(&mut self, walk: &mut Walk<'_>, index: u32, callee: FrameId) {
+        let held = self.held_at(walk, index);
+        self.compose_under(walk, index, callee, held);
+    }
+
+    /// The same, for a call made under these locks.
+    fn compose_under(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        callee: FrameId,
+        held_here: Rc<[HeldLock]>,
+    ) {
         let called = self.eval.arena.frame_of(callee).function;
         self.edges.insert((walk.function_id, called));
         let summary = self.summary(callee);
@@ -1660,7 +1673,6 @@ impl<'p> Summaries<'p> {
         }
         let in_loop = walk.function.ops[index as usize].in_loop;
         let via = self.at(walk, index);
-        let held_here = self.held_at(walk, index);
         // Spawns first: effects refer to them.
         let offset = u32::try_from(walk.summary.spawns.len()).unwrap_or(0);
         for spawn in &summary.spawns {
@@ -1811,6 +1823,15 @@ impl<'p> Summaries<'p> {
         }
         effect.own |= owned_by_us;
         effect.in_loop |= walk.function.ops[index as usize].in_loop;
+        // An acquisition is of interest where its own lock is held, the rest under any lock.
+        let own = matches!(effect.action, Action::Acquire { lock, .. }
+            if held_here.iter().any(|held| held.lock == lock)
+                && !effect.held.iter().any(|held| held.lock == lock));
+        let first =
+            effect.held.is_empty() && held_here.iter().any(|held| held.mode == Mode::Exclusive);
+        if own || first {
+            effect.under = Some(via);
+        }
         if !held_here.is_empty() {
             let mut all = effect.held.to_vec();
             for held in held_here.iter() {
@@ -2028,20 +2049,28 @@ impl<'p> Summaries<'p> {
 
     fn enter(&mut self, walk: &mut Walk<'_>, index: u32, context: ValueId, region: u32) {
         let set = self.eval.value(walk.frame, context);
+        // The op that enters counts what it takes as held; `__enter__` itself runs before.
+        let section = (u64::from(walk.frame.0) << 32) | u64::from(region);
+        let outside: Rc<[HeldLock]> = self
+            .held_at(walk, index)
+            .iter()
+            .copied()
+            .filter(|held| held.section != section)
+            .collect();
         for object in self.eval.arena.members(set).to_vec() {
             match self.eval.arena.get(object).clone() {
                 Object::Instance(class, _) => {
                     if let Some(enter) = self.eval.method_of(class, Name::new("__enter__")) {
                         let frame = self.eval.generic_frame(enter, Some(object));
                         let before = walk.extra_held.len();
-                        self.compose(walk, index, frame);
+                        self.compose_under(walk, index, frame, Rc::clone(&outside));
                         // What `__enter__` leaves held is held by the region.
                         walk.extra_held.truncate(before);
                     }
                 }
                 Object::Context(frame) => {
                     let before = walk.extra_held.len();
-                    self.compose(walk, index, frame);
+                    self.compose_under(walk, index, frame, Rc::clone(&outside));
                     walk.extra_held.truncate(before);
                 }
                 _ => {}

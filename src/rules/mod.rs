@@ -1,13 +1,18 @@
 //! The rules, one file each, named as their page.
 
 mod asyncio_lock_across_threads;
+mod blocking_under_lock;
+mod callback_under_lock;
 mod check_then_act;
 mod inconsistent_lock;
 mod iterate_while_mutated;
 mod lazy_init;
+mod lock_order;
 mod mismatched_locks;
+mod notify_without_lock;
 mod per_call_lock;
 mod publish_before_init;
+mod self_deadlock;
 mod semaphore_not_a_mutex;
 mod shared_iterator;
 mod torn_state;
@@ -16,23 +21,30 @@ mod unlocked_counter;
 mod unlocked_dict;
 mod unlocked_list;
 mod unlocked_set;
+mod wait_without_loop;
 
 use crate::findings::Finding;
 use crate::models::ContainerKind;
 use crate::program::Program;
 use crate::program::conflicts::Conflict;
-use crate::program::effect::Action;
+use crate::program::effect::{Action, At, Mode};
+use crate::program::roots::{Held, Record};
 use crate::rule::{self, Reporter, Rule};
 
 static RULES: &[&dyn Rule] = &[
     &asyncio_lock_across_threads::AsyncioLockAcrossThreads,
+    &blocking_under_lock::BlockingUnderLock,
+    &callback_under_lock::CallbackUnderLock,
     &check_then_act::CheckThenAct,
     &inconsistent_lock::InconsistentLock,
     &iterate_while_mutated::IterateWhileMutated,
     &lazy_init::LazyInit,
+    &lock_order::LockOrder,
     &mismatched_locks::MismatchedLocks,
+    &notify_without_lock::NotifyWithoutLock,
     &per_call_lock::PerCallLock,
     &publish_before_init::PublishBeforeInit,
+    &self_deadlock::SelfDeadlock,
     &semaphore_not_a_mutex::SemaphoreNotAMutex,
     &shared_iterator::SharedIterator,
     &torn_state::TornState,
@@ -41,6 +53,7 @@ static RULES: &[&dyn Rule] = &[
     &unlocked_dict::UnlockedDict,
     &unlocked_list::UnlockedList,
     &unlocked_set::UnlockedSet,
+    &wait_without_loop::WaitWithoutLoop,
 ];
 
 /// Everything the rules find.
@@ -62,4 +75,35 @@ fn container_of(conflict: &Conflict, program: &Program) -> Option<ContainerKind>
         Action::Access(access) => access.container,
         _ => None,
     }
+}
+
+/// Of the records that `wanted` picks, one for each place in the source and thing it is about:
+/// that of a root which the program itself starts where there is one. In source order.
+fn one_a_site<'p>(program: &'p Program, wanted: impl Fn(&Record) -> bool) -> Vec<&'p Record> {
+    let mut picked: Vec<&Record> = program.records().iter().filter(|it| wanted(it)).collect();
+    picked.sort_by_key(|it| (it.at, it.key, !program.root_of(it).explicit));
+    picked.dedup_by_key(|it| (it.at, it.key));
+    picked
+}
+
+/// The locks of a record that keep all other threads out.
+fn exclusive(record: &Record) -> impl Iterator<Item = &Held> {
+    record
+        .held
+        .iter()
+        .filter(|held| held.mode == Mode::Exclusive)
+}
+
+/// A record as seen by the function that holds the lock: at the call that it makes under the
+/// lock, with the place where it happens as related.
+fn seen_from(record: &Record, what: &str) -> (Record, Vec<(At, String)>) {
+    let mut shown = record.clone();
+    let mut related = Vec::new();
+    if let Some(under) = record.under
+        && under.function != record.at.function
+    {
+        related.push((record.at, what.to_owned()));
+        shown.at = under;
+    }
+    (shown, related)
 }
