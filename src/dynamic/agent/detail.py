@@ -1,0 +1,52 @@
+"""The hooks of a run that is going to be shown: they record the values read and written."""
+
+import builtins
+
+from . import access
+from .core import R, SITE_SHIFT
+from .program import shown
+
+# Hook -> which argument is the value written; None: the value returned was read.
+_VALUES = {
+    "_rp_ga": None, "_rp_gi": None, "_rp_in": None, "_rp_ni": None, "_rp_sz": None, "_rp_rd": None,
+    "_rp_sa": 0, "_rp_si": 0, "_rp_sn": 0, "_rp_ip": None, "_rp_nx": None,
+}  # fmt: skip
+_MAX = 100_000
+
+
+def note(site, value):
+    """Records `value` for the running task's last operation, when it was at `site`."""
+    trace = R.trace
+    if not trace or trace[-1] >> SITE_SHIFT & 0xFFFFF != site or len(R.detail) > _MAX:
+        return
+    step = len(trace) - 1
+    if not R.detail or R.detail[-1][0] != step:
+        R.detail.append((step, value, len(R.cur.locks)))
+
+
+def _wrapped(hook, position):
+    def noting(*args, **kwargs):
+        result = hook(*args, **kwargs)
+        if R.detail is not None and not R.solo:
+            constant = args[0] if hook is access.next_of else args[-1]
+            value = result if position is None else args[position]
+            note(constant >> SITE_SHIFT & 0xFFFFF, shown(value))
+        return result
+
+    return noting
+
+
+
+_DETAILED = {
+    name: _wrapped(access.HOOKS[name], position) for name, position in _VALUES.items()
+}
+
+
+def install():
+    for name, hook in _DETAILED.items():
+        setattr(builtins, name, hook)
+
+
+def remove():
+    for name in _DETAILED:
+        setattr(builtins, name, access.HOOKS[name])

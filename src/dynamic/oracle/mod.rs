@@ -1,0 +1,124 @@
+//! What makes an execution a failure. One file for each oracle that needs more than a look.
+
+mod serial;
+
+pub use serial::Serial;
+
+use super::agent_process::AgentError;
+use super::protocol::{Blocked, Execution, Status};
+
+/// What is wrong with an execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failing {
+    /// An exception that nothing caught, or a failed assertion.
+    Raised {
+        /// It is an `AssertionError`.
+        assertion: bool,
+        /// Class of the exception.
+        class: String,
+        /// Its text.
+        message: String,
+        /// In which thread.
+        thread: u32,
+        /// File, line and function of the program's own frames, outermost first.
+        frames: Vec<(String, u32, String)>,
+    },
+    /// The program exits with a status other than 0.
+    Exit(String),
+    /// Threads wait for each other, or for what nobody will do.
+    Deadlock(Vec<Blocked>),
+    /// The interpreter died of a signal.
+    Crash {
+        /// Such as 11 for an invalid memory access.
+        signal: i32,
+    },
+    /// The result cannot come from any order of running the threads one after the other.
+    NotSerial {
+        /// The result.
+        result: String,
+        /// What the serial orders give.
+        serial: Vec<String>,
+    },
+}
+
+impl Failing {
+    /// Such as `deadlock`; the word in witness files.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Raised {
+                assertion: true, ..
+            } => "assertion",
+            Self::Raised { .. } => "exception",
+            Self::Exit(_) => "exit",
+            Self::Deadlock(_) => "deadlock",
+            Self::Crash { .. } => "crash",
+            Self::NotSerial { .. } => "not-serial",
+        }
+    }
+
+    /// One line for people.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Raised { class, message, .. } if message.is_empty() => class.clone(),
+            Self::Raised { class, message, .. } => format!("{class}: {message}"),
+            Self::Exit(status) => status.clone(),
+            Self::Deadlock(_) => "deadlock: threads are left and none can go on".to_owned(),
+            Self::Crash { signal } => format!("the interpreter died of signal {signal}"),
+            Self::NotSerial { result, serial } => format!(
+                "the result {result} comes from no serial order of the threads, which give {}",
+                serial.join(" or ")
+            ),
+        }
+    }
+
+    /// Whether the other one is the same defect: kind, class and place.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Raised {
+                    class: a,
+                    frames: f,
+                    ..
+                },
+                Self::Raised {
+                    class: b,
+                    frames: g,
+                    ..
+                },
+            ) => a == b && f.last().map(|it| (&it.0, it.1)) == g.last().map(|it| (&it.0, it.1)),
+            (a, b) => a.kind() == b.kind(),
+        }
+    }
+}
+
+/// What is wrong with an execution, as far as it tells by itself.
+pub fn of_execution(execution: &Execution) -> Option<Failing> {
+    if let Some(failure) = &execution.rare.failure {
+        return Some(match failure.kind.as_str() {
+            "deadlock" => Failing::Deadlock(execution.rare.blocked.clone()),
+            "exit" => Failing::Exit(failure.message.clone()),
+            kind => Failing::Raised {
+                assertion: kind == "assertion",
+                class: failure.class.clone(),
+                message: failure.message.clone(),
+                thread: u32::try_from(failure.thread).unwrap_or(0),
+                frames: failure.frames.clone(),
+            },
+        });
+    }
+    (execution.status == Status::Deadlock)
+        .then(|| Failing::Deadlock(execution.rare.blocked.clone()))
+}
+
+/// Whether the end of the process is a defect of the interleaving: a crash is, being killed or
+/// hanging is not ours to judge.
+pub fn of_agent_error(error: &AgentError) -> Option<Failing> {
+    const CRASHES: [i32; 5] = [4, 6, 7, 8, 11];
+    match error {
+        AgentError::Died {
+            signal: Some(signal),
+            ..
+        } if CRASHES.contains(signal) => Some(Failing::Crash { signal: *signal }),
+        _ => None,
+    }
+}

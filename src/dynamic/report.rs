@@ -1,0 +1,269 @@
+//! A failing interleaving for people: one column for each thread, one row for each operation that
+//! matters.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::event::{Event, Kind, Mode};
+use super::fleet::Sites;
+use super::happens_before::Order;
+use super::oracle::Failing;
+use super::protocol::Execution;
+use super::search::{Found, Outcome, Verdict};
+use super::witness::relative;
+
+/// Most rows shown; the middle of longer schedules is left out, and said to be.
+const MAX_ROWS: usize = 60;
+const COLUMN: usize = 44;
+const MAX_OUTPUT_LINES: usize = 20;
+
+/// What the verdict means, in one sentence.
+pub fn verdict(outcome: &Outcome) -> String {
+    let traces = count(outcome.traces, "distinct trace");
+    let executions = count(outcome.executions, "schedule");
+    match outcome.verdict {
+        Verdict::Failing => format!(
+            "failing interleaving found (schedule {} of {executions})",
+            outcome.first_failure.unwrap_or(outcome.executions)
+        ),
+        Verdict::NoneExists => format!(
+            "no interleaving fails: all of them were covered ({traces}, {executions})"
+        ),
+        Verdict::NoneWithinBound => {
+            format!("no interleaving fails within the preemption bound ({executions}, {traces})")
+        }
+        Verdict::BudgetCut => format!(
+            "no failing interleaving found before the budget was used up ({executions}, {traces}); \
+             this is no proof that there is none"
+        ),
+        Verdict::NoThreads => {
+            "the program starts no thread, so there is only one interleaving; it does not fail"
+                .to_owned()
+        }
+    }
+}
+
+/// A number and a noun.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+struct Row {
+    thread: usize,
+    line: String,
+    text: String,
+    switch: bool,
+}
+
+/// The text of a failing interleaving.
+pub fn failing(found: &Found, sites: &Sites, root: &Path) -> String {
+    let mut text = String::new();
+    let execution = &found.execution;
+    let _ = writeln!(
+        text,
+        "{}: {}",
+        found.failing.kind(),
+        found.failing.message()
+    );
+    if let Failing::Raised { thread, frames, .. } = &found.failing {
+        let _ = writeln!(text, "  in {}", thread_name(execution, *thread as usize));
+        for (file, line, function) in frames {
+            let _ = writeln!(
+                text,
+                "  at {}:{line} in {function}",
+                relative(Path::new(file), root)
+            );
+        }
+    }
+    if let Failing::Deadlock(blocked) = &found.failing {
+        for it in blocked {
+            let place = sites.get(it.site).map_or_else(String::new, |site| {
+                format!(" at {}:{}", relative(Path::new(&site.file), root), site.line)
+            });
+            let _ = writeln!(
+                text,
+                "  {} waits for {}{place}",
+                thread_name(execution, it.thread as usize),
+                it.waits
+            );
+        }
+    }
+    let _ = writeln!(
+        text,
+        "with the GIL: {}",
+        if found.with_gil {
+            "this interleaving is possible too (every switch is where the GIL may be handed over)"
+        } else {
+            "not this interleaving (a switch lies where the GIL is not handed over)"
+        }
+    );
+    let rows = rows(execution, sites, root);
+    if !rows.is_empty() {
+        text.push('\n');
+        table(&mut text, execution, &rows);
+    }
+    for (name, output) in [
+        ("standard output", &execution.rare.output),
+        ("standard error", &execution.rare.errors),
+    ] {
+        if !output.trim().is_empty() {
+            let _ = writeln!(text, "\n{name} of this schedule:");
+            for line in output.lines().take(MAX_OUTPUT_LINES) {
+                let _ = writeln!(text, "  {line}");
+            }
+            if output.lines().count() > MAX_OUTPUT_LINES {
+                let _ = writeln!(text, "  ...");
+            }
+        }
+    }
+    text
+}
+
+fn thread_name(execution: &Execution, thread: usize) -> String {
+    match execution.rare.names.get(thread) {
+        Some(name) if !name.is_empty() => name.clone(),
+        _ if thread == 0 => "MainThread".to_owned(),
+        _ => format!("thread {thread}"),
+    }
+}
+
+/// The operations worth a row: those on places that two threads touch, one of them writing, and
+/// synchronisation at the program's own sites.
+fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
+    let trace = &execution.trace;
+    let mut touched: FxHashMap<u64, (FxHashSet<usize>, bool)> = FxHashMap::default();
+    for event in trace {
+        let entry = touched.entry(event.object()).or_default();
+        entry.0.insert(event.thread());
+        entry.1 |= event.kind().mode() == Mode::Writes;
+    }
+    let order = Order::of(execution);
+    let conflicting: FxHashSet<u32> = order.conflicting_sites.iter().copied().collect();
+    let values: FxHashMap<u32, &str> = execution
+        .rare
+        .detail
+        .iter()
+        .map(|it| (it.step, it.value.as_str()))
+        .collect();
+    let mut rows: Vec<Row> = Vec::new();
+    let mut previous = None;
+    for (step, &event) in trace.iter().enumerate() {
+        let shared = touched
+            .get(&event.object())
+            .is_some_and(|(threads, written)| threads.len() > 1 && *written);
+        let Some(site) = sites.get(event.site()) else {
+            continue;
+        };
+        let matters = if event.kind().is_access() {
+            shared && (conflicting.contains(&event.site()) || conflicting.is_empty())
+        } else {
+            !matches!(event.kind(), Kind::Begin | Kind::End)
+        };
+        if !matters {
+            continue;
+        }
+        let text = describe(event, &site.label, values.get(&(step as u32)).copied());
+        let line = format!(
+            "{}:{}",
+            Path::new(&relative(Path::new(&site.file), root))
+                .file_name()
+                .map_or_else(String::new, |it| it.to_string_lossy().into_owned()),
+            site.line
+        );
+        // Library code makes several operations of one call; one row tells of it.
+        if site.inner
+            && rows
+                .last()
+                .is_some_and(|last| last.thread == event.thread() && last.line == line)
+        {
+            continue;
+        }
+        rows.push(Row {
+            thread: event.thread(),
+            line,
+            text: if site.inner {
+                "(library call)".to_owned()
+            } else {
+                text
+            },
+            switch: previous.is_some_and(|it| it != event.thread()),
+        });
+        previous = Some(event.thread());
+    }
+    rows
+}
+
+fn describe(event: Event, label: &str, value: Option<&str>) -> String {
+    let value = value.map_or_else(String::new, |it| match event.kind() {
+        Kind::Read => format!(" -> {it}"),
+        _ => format!(" = {it}"),
+    });
+    let word = event.kind().name();
+    if label.is_empty() {
+        format!("{word}{value}")
+    } else {
+        format!("{word} {label}{value}")
+    }
+}
+
+fn table(text: &mut String, execution: &Execution, rows: &[Row]) {
+    let mut threads: Vec<usize> = rows.iter().map(|it| it.thread).collect();
+    threads.sort_unstable();
+    threads.dedup();
+    let place = rows
+        .iter()
+        .map(|it| it.line.chars().count())
+        .max()
+        .unwrap_or(0);
+    let widths: Vec<usize> = threads
+        .iter()
+        .map(|&thread| {
+            rows.iter()
+                .filter(|it| it.thread == thread)
+                .map(|it| it.text.chars().count())
+                .chain([thread_name(execution, thread).chars().count()])
+                .max()
+                .unwrap_or(0)
+                .min(COLUMN)
+        })
+        .collect();
+    let mut line = format!("  {:place$}", "");
+    for (&thread, &width) in threads.iter().zip(&widths) {
+        let _ = write!(
+            line,
+            "  {:width$}",
+            clipped(&thread_name(execution, thread), width)
+        );
+    }
+    let _ = writeln!(text, "{}", line.trim_end());
+    let skipped = rows.len().saturating_sub(MAX_ROWS);
+    for (number, row) in rows.iter().enumerate() {
+        if skipped > 0 && number == MAX_ROWS / 2 {
+            let _ = writeln!(text, "  ... {skipped} operations ...");
+        }
+        if skipped > 0 && (MAX_ROWS / 2..MAX_ROWS / 2 + skipped).contains(&number) {
+            continue;
+        }
+        let mark = if row.switch { '>' } else { ' ' };
+        let mut line = format!("{mark} {:place$}", row.line);
+        for (&thread, &width) in threads.iter().zip(&widths) {
+            let cell = if thread == row.thread {
+                clipped(&row.text, width)
+            } else {
+                String::new()
+            };
+            let _ = write!(line, "  {cell:width$}");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn clipped(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}

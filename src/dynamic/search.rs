@@ -1,0 +1,393 @@
+//! The search: strategies choose, agents run, oracles judge.
+
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashSet;
+
+use super::agent_process::{AgentError, Isolation};
+use super::fleet::Fleet;
+use super::happens_before::Order;
+use super::oracle::{self, Failing, Serial};
+use super::protocol::{Execution, Plan, Policy, Status};
+use super::shrink;
+use super::strategy::auto::Auto;
+use super::strategy::bounded::Bounded;
+use super::strategy::dpor::Dpor;
+use super::strategy::seeded::Seeded;
+use super::strategy::{Nondeterminism, Strategy};
+
+/// How schedules are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// DPOR and POS in turn.
+    Auto,
+    /// Everything up to so many preemptions.
+    Bounded(u32),
+    /// Partial order sampling.
+    Pos,
+    /// Exhaustive.
+    Dpor,
+    /// Probabilistic concurrency testing.
+    Pct,
+    /// Selectively uniform random walk.
+    Surw,
+    /// Random walk.
+    Random,
+}
+
+impl Choice {
+    fn strategy(self, seed: u32, max_steps: u32) -> Box<dyn Strategy> {
+        match self {
+            Self::Auto => Box::new(Auto::new(seed, max_steps)),
+            Self::Bounded(bound) => Box::new(Bounded::new(bound, max_steps)),
+            Self::Dpor => Box::new(Dpor::new(max_steps)),
+            Self::Pos => Box::new(Seeded::new(Policy::Pos, seed, max_steps)),
+            Self::Pct => Box::new(Seeded::new(Policy::Pct, seed, max_steps)),
+            Self::Surw => Box::new(Seeded::new(Policy::Surw, seed, max_steps)),
+            Self::Random => Box::new(Seeded::new(Policy::Random, seed, max_steps)),
+        }
+    }
+}
+
+/// How far a search goes.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Wall-clock time.
+    pub budget: Duration,
+    /// Schedules.
+    pub max_schedules: u64,
+    /// Steps of one schedule.
+    pub max_steps: u32,
+    /// Agents side by side.
+    pub jobs: usize,
+    /// Go on after the first failure, to count how many traces fail.
+    pub count_all: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_secs(60),
+            max_schedules: u64::MAX,
+            max_steps: 20_000,
+            jobs: 1,
+            count_all: false,
+        }
+    }
+}
+
+/// What a search came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// An interleaving fails.
+    Failing,
+    /// None fails: every one was covered.
+    NoneExists,
+    /// None fails within the preemption bound.
+    NoneWithinBound,
+    /// None was found before the time or the schedules were used up.
+    BudgetCut,
+    /// The program starts no thread.
+    NoThreads,
+}
+
+/// A failing execution, as found and as shown.
+#[derive(Debug)]
+pub struct Found {
+    /// What is wrong with it.
+    pub failing: Failing,
+    /// The shortest one found, with values.
+    pub execution: Execution,
+    /// Context switches of the execution as found.
+    pub switches_found: usize,
+    /// Context switches of the one shown.
+    pub switches: usize,
+    /// Whether every preemption in it may happen with a GIL too.
+    pub with_gil: bool,
+}
+
+/// What a search did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Schedules executed.
+    pub executions: u64,
+    /// Distinct traces among them.
+    pub traces: u64,
+    /// Distinct traces that fail.
+    pub failing_traces: u64,
+    /// The number of the first failing schedule, from 1.
+    pub first_failure: Option<u64>,
+    /// The failing interleaving.
+    pub found: Option<Found>,
+    /// Pairs of sites whose accesses nothing orders, in the executions seen.
+    pub data_races: Vec<(u32, u32)>,
+    /// Threads of the largest execution, the main one included.
+    pub threads: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Runs were isolated in processes of their own.
+    pub forked: bool,
+    /// What else should be known.
+    pub notes: Vec<String>,
+}
+
+/// Tells how a search goes on; called after each schedule.
+pub trait Progress {
+    /// So many schedules, traces, and time since the start.
+    fn schedules(&mut self, executions: u64, traces: u64, elapsed: Duration);
+}
+
+impl Progress for () {
+    fn schedules(&mut self, _executions: u64, _traces: u64, _elapsed: Duration) {}
+}
+
+struct Search<'a> {
+    fleet: &'a mut Fleet,
+    limits: &'a Limits,
+    started: Instant,
+    executions: u64,
+    traces: FxHashSet<u64>,
+    failing: FxHashSet<u64>,
+    first: Option<(Failing, Execution)>,
+    first_at: Option<u64>,
+    races: FxHashSet<(u32, u32)>,
+    threads: usize,
+    notes: Vec<String>,
+    serial: Serial,
+}
+
+/// Searches the interleavings of a program.
+///
+/// # Errors
+/// The program cannot be run: the first schedule already ends the process, or does not end.
+pub fn search(
+    fleet: &mut Fleet,
+    choice: Choice,
+    seed: u32,
+    limits: &Limits,
+    progress: &mut dyn Progress,
+) -> Result<Outcome, AgentError> {
+    let mut search = Search {
+        fleet,
+        limits,
+        started: Instant::now(),
+        executions: 0,
+        traces: FxHashSet::default(),
+        failing: FxHashSet::default(),
+        first: None,
+        first_at: None,
+        races: FxHashSet::default(),
+        threads: 1,
+        notes: Vec::new(),
+        serial: Serial::default(),
+    };
+    let exhausted = loop {
+        let mut strategy = choice.strategy(seed, limits.max_steps);
+        match search.drive(strategy.as_mut(), progress)? {
+            Ok(exhausted) => break exhausted,
+            Err(difference) => {
+                while search.fleet.under_way() > 0 {
+                    let _ = search.fleet.receive();
+                }
+                if search.fleet.isolation() == Isolation::Auto {
+                    search.notes.push(format!(
+                        "state leaks from one run into the next (the same schedule differed at \
+                         step {}), so each run had a process of its own",
+                        difference.step
+                    ));
+                    search.fleet.isolate_by_fork()?;
+                    search.restart();
+                    continue;
+                }
+                search.notes.push(format!(
+                    "the program is not deterministic under one schedule (step {}): it depends on \
+                     something outside the scheduler's control, so nothing was certified",
+                    difference.step
+                ));
+                break false;
+            }
+        }
+    };
+    search.finish(choice, exhausted)
+}
+
+impl Search<'_> {
+    fn restart(&mut self) {
+        self.traces.clear();
+        self.failing.clear();
+        self.races.clear();
+        self.serial = Serial::default();
+    }
+
+    /// Runs a strategy to its end or to the limits. Says whether it ended by itself.
+    fn drive(
+        &mut self,
+        strategy: &mut dyn Strategy,
+        progress: &mut dyn Progress,
+    ) -> Result<Result<bool, Nondeterminism>, AgentError> {
+        let mut handed_out = 0u64;
+        loop {
+            let over = self.started.elapsed() >= self.limits.budget
+                || handed_out >= self.limits.max_schedules;
+            // More agents only once there is work for them: starting one takes longer than
+            // exploring a small program.
+            if self.executions == 256 {
+                while self.fleet.len() < self.limits.jobs {
+                    if self.fleet.add().is_err() {
+                        break;
+                    }
+                }
+            }
+            while !over && self.fleet.under_way() < 2 * self.fleet.len() {
+                let Some(plan) = strategy.next_plan() else {
+                    break;
+                };
+                handed_out += 1;
+                self.fleet.submit(plan);
+                if handed_out >= self.limits.max_schedules {
+                    break;
+                }
+            }
+            if self.fleet.under_way() == 0 {
+                return Ok(Ok(!over && strategy.is_exhaustive()));
+            }
+            let execution = match self.fleet.receive() {
+                Ok((_, execution)) => execution,
+                Err((plan, error)) => {
+                    self.executions += 1;
+                    if let Some(failing) = oracle::of_agent_error(&error)
+                        && self.executions > 1
+                    {
+                        self.first_at = Some(self.executions);
+                        self.first = Some((failing, crashed(plan)));
+                        return Ok(Ok(false));
+                    }
+                    return Err(error);
+                }
+            };
+            self.executions += 1;
+            let order = Order::of(&execution);
+            self.note(&execution, &order);
+            if let Err(difference) = strategy.learn(&execution, &order) {
+                return Ok(Err(difference));
+            }
+            if let Some(failing) = self.judge(&execution)? {
+                self.failing.insert(order.fingerprint);
+                if self.first.is_none() {
+                    self.first_at = Some(self.executions);
+                    self.first = Some((failing, execution));
+                }
+                if !self.limits.count_all {
+                    return Ok(Ok(false));
+                }
+            }
+            progress.schedules(
+                self.executions,
+                self.traces.len() as u64,
+                self.started.elapsed(),
+            );
+            if self.threads == 1 {
+                return Ok(Ok(true));
+            }
+        }
+    }
+
+    fn note(&mut self, execution: &Execution, order: &Order) {
+        if matches!(execution.status, Status::Complete | Status::Deadlock | Status::Ended) {
+            self.traces.insert(order.fingerprint);
+        }
+        self.threads = self.threads.max(execution.parents.len());
+        for &(first, second) in &order.data_races {
+            let pair = (
+                execution.trace[first].site(),
+                execution.trace[second].site(),
+            );
+            self.races.insert((pair.0.min(pair.1), pair.0.max(pair.1)));
+        }
+        for note in &execution.rare.notes {
+            if !self.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
+        }
+        if execution.status == Status::TooLong {
+            let note = format!(
+                "schedules were cut after {} steps: a thread may wait in a loop",
+                self.limits.max_steps
+            );
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+    }
+
+    /// Asks the oracles about one execution.
+    fn judge(&mut self, execution: &Execution) -> Result<Option<Failing>, AgentError> {
+        if let Some(failing) = oracle::of_execution(execution) {
+            return Ok(Some(failing));
+        }
+        if execution.status != Status::Complete || !self.serial.is_new(execution) {
+            return Ok(None);
+        }
+        self.serial.judge(execution, self.fleet, self.limits)
+    }
+
+    fn finish(mut self, choice: Choice, exhausted: bool) -> Result<Outcome, AgentError> {
+        while self.fleet.under_way() > 0 {
+            let _ = self.fleet.receive();
+        }
+        let elapsed = self.started.elapsed();
+        let found = match self.first.take() {
+            Some((failing, execution)) => Some(shrink::shortest(
+                self.fleet,
+                &mut self.serial,
+                failing,
+                execution,
+                self.limits,
+            )),
+            None => None,
+        };
+        let verdict = if found.is_some() {
+            Verdict::Failing
+        } else if self.threads == 1 {
+            Verdict::NoThreads
+        } else if exhausted {
+            Verdict::NoneExists
+        } else if matches!(choice, Choice::Bounded(_)) && elapsed < self.limits.budget {
+            Verdict::NoneWithinBound
+        } else {
+            Verdict::BudgetCut
+        };
+        let mut data_races: Vec<_> = self.races.into_iter().collect();
+        data_races.sort_unstable();
+        Ok(Outcome {
+            verdict,
+            executions: self.executions,
+            traces: self.traces.len() as u64,
+            failing_traces: self.failing.len() as u64,
+            first_failure: self.first_at,
+            found,
+            data_races,
+            threads: self.threads,
+            elapsed,
+            forked: self.fleet.isolation() == Isolation::Fork,
+            notes: self.notes,
+        })
+    }
+}
+
+/// What is known of an execution that ended its process: the plan.
+fn crashed(plan: Plan) -> Execution {
+    Execution {
+        status: Status::Ended,
+        trace: Vec::new(),
+        wakes: Vec::new(),
+        parents: vec![-1],
+        pending: Vec::new(),
+        enabled: Vec::new(),
+        diverged: plan.segments.last().map(|it| it.1),
+        reusable: false,
+        rare: super::protocol::Rare::default(),
+    }
+}
