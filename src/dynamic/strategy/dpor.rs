@@ -47,7 +47,10 @@ struct Task {
 pub struct Dpor {
     nodes: Vec<Node>,
     free: Vec<u32>,
+    /// Branches that reverse a race of data accesses: they change what is computed.
     pending: Vec<Task>,
+    /// Branches that reverse synchronisation, such as the order of two critical sections.
+    later: Vec<Task>,
     running: VecDeque<(Task, Plan)>,
     max_steps: u32,
     complete: bool,
@@ -71,6 +74,7 @@ impl Dpor {
                 node: 0,
                 thread: None,
             }],
+            later: Vec::new(),
             running: VecDeque::new(),
             max_steps,
             complete: true,
@@ -79,7 +83,7 @@ impl Dpor {
 
     /// Whether nothing is left to explore and nothing is under way.
     pub fn is_done(&self) -> bool {
-        self.pending.is_empty() && self.running.is_empty()
+        self.pending.is_empty() && self.later.is_empty() && self.running.is_empty()
     }
 
     fn plan(&self, task: Task) -> Plan {
@@ -213,7 +217,7 @@ fn sleepers(plan: &Plan, execution: &Execution) -> Vec<(u32, u32, u32)> {
 
 impl Strategy for Dpor {
     fn next_plan(&mut self) -> Option<Plan> {
-        let task = self.pending.pop()?;
+        let task = self.pending.pop().or_else(|| self.later.pop())?;
         let plan = self.plan(task);
         self.running.push_back((task, plan.clone()));
         Some(plan)
@@ -262,10 +266,15 @@ impl Strategy for Dpor {
                     thread,
                     child: NONE,
                 });
-                self.pending.push(Task {
+                let task = Task {
                     node,
                     thread: Some(thread),
-                });
+                };
+                if execution.trace[race.first].kind().is_access() {
+                    self.pending.push(task);
+                } else {
+                    self.later.push(task);
+                }
                 self.opened(node, 1);
             }
         }

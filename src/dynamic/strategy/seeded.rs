@@ -18,6 +18,9 @@ pub struct Seeded {
     /// Sites of operations that conflicted in some execution so far.
     hot: Vec<u32>,
     shared: Option<Arc<[u32]>>,
+    /// Those among them at which data is accessed.
+    hot_data: Vec<u32>,
+    shared_data: Option<Arc<[u32]>>,
     /// Operations of each thread at such sites, the longest seen.
     counts: Vec<u32>,
     /// All operations at such sites, the longest seen.
@@ -39,6 +42,8 @@ impl Seeded {
             drawn: 0,
             hot: Vec::new(),
             shared: None,
+            hot_data: Vec::new(),
+            shared_data: None,
             counts: Vec::new(),
             length: 0,
             learned: false,
@@ -48,13 +53,17 @@ impl Seeded {
     /// Learns where operations conflict, and how long threads are, from any execution.
     pub fn observe(&mut self, execution: &Execution, order: &Order) {
         let before = self.hot.len();
-        for site in &order.conflicting_sites {
-            if let Err(at) = self.hot.binary_search(site) {
-                self.hot.insert(at, *site);
-            }
-        }
+        add(&mut self.hot, &order.conflicting_sites);
         if self.hot.len() != before || !self.learned {
             self.shared = Some(self.hot.clone().into());
+        }
+        let before = self.hot_data.len();
+        for &(first, second) in &order.data_races {
+            let sites = [first, second].map(|it| execution.trace[it].site());
+            add(&mut self.hot_data, &sites);
+        }
+        if self.hot_data.len() != before {
+            self.shared_data = Some(self.hot_data.clone().into());
         }
         self.learned = true;
         if matches!(self.policy, Policy::Pct | Policy::Surw) {
@@ -79,12 +88,25 @@ impl Seeded {
     }
 }
 
+fn add(sorted: &mut Vec<u32>, sites: &[u32]) {
+    for site in sites {
+        if let Err(at) = sorted.binary_search(site) {
+            sorted.insert(at, *site);
+        }
+    }
+}
+
 impl Strategy for Seeded {
     fn next_plan(&mut self) -> Option<Plan> {
         let seed = self.seed.wrapping_mul(0x9e37_79b1).wrapping_add(self.drawn);
         self.drawn += 1;
         let mut plan = Plan::free(self.policy, seed, self.max_steps);
-        plan.hot = self.shared.clone();
+        // Every other sample switches at accesses to data only: between them lie the operations
+        // of queues, pools and conditions, far more than there are accesses.
+        plan.hot = match &self.shared_data {
+            Some(data) if self.drawn % 2 == 1 => Some(Arc::clone(data)),
+            _ => self.shared.clone(),
+        };
         if self.policy == Policy::Surw {
             plan.counts = self.counts.clone();
         }
