@@ -4,6 +4,7 @@
 #[path = "../externals/mod.rs"]
 mod externals;
 
+mod extension;
 mod pre_commit;
 mod wheel;
 
