@@ -360,7 +360,9 @@ fn explore_one(
         text: String::new(),
         replay: None,
     };
-    let patience = limits.budget.clamp(Duration::from_secs(2), Duration::from_secs(20));
+    let patience = limits
+        .budget
+        .clamp(Duration::from_secs(2), Duration::from_secs(20));
     let root = target.root.clone();
     let mut fleet = match Fleet::start(interpreter.clone(), target, args.isolation(), patience) {
         Ok(fleet) => fleet,

@@ -243,9 +243,7 @@ impl Order {
         if !seen[race.thread] {
             // The second operation is its thread's only one between the two.
             let ordered = race.second < trace.len()
-                && firsts
-                    .iter()
-                    .any(|&it| self.before(trace, it, race.second));
+                && firsts.iter().any(|&it| self.before(trace, it, race.second));
             if !ordered {
                 initials.push(race.thread);
             }

@@ -28,9 +28,9 @@ pub fn verdict(outcome: &Outcome) -> String {
             "failing interleaving found (schedule {} of {executions})",
             outcome.first_failure.unwrap_or(outcome.executions)
         ),
-        Verdict::NoneExists => format!(
-            "no interleaving fails: all of them were covered ({traces}, {executions})"
-        ),
+        Verdict::NoneExists => {
+            format!("no interleaving fails: all of them were covered ({traces}, {executions})")
+        }
         Verdict::NoneWithinBound => {
             format!("no interleaving fails within the preemption bound ({executions}, {traces})")
         }
@@ -80,7 +80,11 @@ pub fn failing(found: &Found, sites: &Sites, root: &Path) -> String {
     if let Failing::Deadlock(blocked) = &found.failing {
         for it in blocked {
             let place = sites.get(it.site).map_or_else(String::new, |site| {
-                format!(" at {}:{}", relative(Path::new(&site.file), root), site.line)
+                format!(
+                    " at {}:{}",
+                    relative(Path::new(&site.file), root),
+                    site.line
+                )
             });
             let _ = writeln!(
                 text,

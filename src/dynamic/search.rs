@@ -295,7 +295,10 @@ impl Search<'_> {
     }
 
     fn note(&mut self, execution: &Execution, order: &Order) {
-        if matches!(execution.status, Status::Complete | Status::Deadlock | Status::Ended) {
+        if matches!(
+            execution.status,
+            Status::Complete | Status::Deadlock | Status::Ended
+        ) {
             self.traces.insert(order.fingerprint);
         }
         self.threads = self.threads.max(execution.parents.len());

@@ -196,8 +196,8 @@ impl Witness {
         if size > MAX_SIZE {
             return Err(unreadable(format!("{} is too large", path.display())));
         }
-        let bytes = fs::read(path)
-            .map_err(|error| unreadable(format!("{}: {error}", path.display())))?;
+        let bytes =
+            fs::read(path).map_err(|error| unreadable(format!("{}: {error}", path.display())))?;
         let value: serde_json::Value = serde_json::from_slice(&bytes)
             .map_err(|error| unreadable(format!("{} is no witness: {error}", path.display())))?;
         // The version comes first: a newer format may have other fields.
@@ -275,9 +275,10 @@ impl Witness {
         Target {
             kind,
             target: match kind {
-                "script" | "function" => {
-                    root.join(&self.program.target).to_string_lossy().into_owned()
-                }
+                "script" | "function" => root
+                    .join(&self.program.target)
+                    .to_string_lossy()
+                    .into_owned(),
                 _ => self.program.target.clone(),
             },
             function: self.program.function.clone(),

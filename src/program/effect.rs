@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::Target;
 use super::atomicity::Access;
 use super::object::{FunctionId, ObjectId};
 use crate::facts::Look;
@@ -107,18 +108,27 @@ pub enum Action {
     /// A function the program was handed is called.
     #[allow(missing_docs)]
     Callback { what: Name },
-    /// State of the whole process changes.
+    /// State of the whole process changes; not any more from the target `until` on.
     #[allow(missing_docs)]
-    ProcessWide { what: Name, by: Name },
+    ProcessWide {
+        what: Name,
+        by: Name,
+        until: Option<Target>,
+    },
     /// An object that belongs to an event loop is used.
     #[allow(missing_docs)]
     LoopOnly { object: ObjectId, method: Name },
     /// A condition variable is waited on or notified.
     #[allow(missing_docs)]
     Condition { lock: ObjectId, notify: bool },
-    /// An object that must not be shared between threads is used.
+    /// An object that must not be shared between threads is used; from the target `until` on it
+    /// may be.
     #[allow(missing_docs)]
-    Unsafe { object: ObjectId, what: Name },
+    Unsafe {
+        object: ObjectId,
+        what: Name,
+        until: Option<Target>,
+    },
     /// An attribute of a thread-local object is used.
     #[allow(missing_docs)]
     ThreadLocal {

@@ -9,6 +9,7 @@ pub mod graph;
 pub mod link;
 pub mod lock_order;
 pub mod object;
+pub mod queries;
 pub mod roots;
 pub mod summary;
 
@@ -23,12 +24,14 @@ use crate::source::span::{FileId, Site};
 use conflicts::{Conflict, Places};
 use effect::At;
 use link::Links;
-use object::FunctionId;
 use lock_order::Cycle;
+use object::FunctionId;
 use roots::{ModuleRoots, Record, Root};
 
 /// The free-threaded interpreter the code will run on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub enum Target {
     /// CPython 3.13t.
     #[serde(rename = "3.13t")]
@@ -40,6 +43,18 @@ pub enum Target {
     /// CPython 3.15t.
     #[serde(rename = "3.15t")]
     Py315t,
+}
+
+impl Target {
+    /// The target of this name, as models spell it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "3.13t" => Some(Self::Py313t),
+            "3.14t" => Some(Self::Py314t),
+            "3.15t" => Some(Self::Py315t),
+            _ => None,
+        }
+    }
 }
 
 /// Who calls the public functions of the project.

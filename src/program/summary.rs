@@ -1163,6 +1163,7 @@ impl<'p> Summaries<'p> {
                     let action = Action::ProcessWide {
                         what: Name::new(what),
                         by: Name::new(&dotted),
+                        until: None,
                     };
                     self.record(walk, index, action);
                 }
@@ -2280,6 +2281,10 @@ impl<'p> Summaries<'p> {
                 Action::ProcessWide {
                     what: Name::new(what),
                     by: name,
+                    until: model
+                        .process_wide_until
+                        .as_deref()
+                        .and_then(super::Target::named),
                 },
             );
         }
@@ -2432,13 +2437,15 @@ impl<'p> Summaries<'p> {
                 self.start_thread(walk, index, receiver);
             }
         }
-        if let Some(reason) = models.iter().find_map(|model| model.unsafe_shared.as_ref()) {
+        let unsafe_model = models.iter().find(|model| model.unsafe_shared.is_some());
+        if let Some(model) = unsafe_model {
             self.record(
                 walk,
                 index,
                 Action::Unsafe {
                     object: receiver,
-                    what: Name::new(reason),
+                    what: Name::new(model.unsafe_shared.as_deref().unwrap_or_default()),
+                    until: model.unsafe_until.as_deref().and_then(super::Target::named),
                 },
             );
         }

@@ -4,23 +4,30 @@ mod asyncio_lock_across_threads;
 mod blocking_under_lock;
 mod callback_under_lock;
 mod check_then_act;
+mod gil_check;
+mod gil_reliance;
 mod inconsistent_lock;
 mod iterate_while_mutated;
 mod lazy_init;
+mod leaked_lock;
 mod lock_order;
+mod loop_affinity;
 mod mismatched_locks;
 mod notify_without_lock;
 mod per_call_lock;
+mod process_wide_state;
 mod publish_before_init;
 mod self_deadlock;
 mod semaphore_not_a_mutex;
 mod shared_iterator;
+mod thread_local_at_import;
 mod torn_state;
 mod unlocked_attribute;
 mod unlocked_counter;
 mod unlocked_dict;
 mod unlocked_list;
 mod unlocked_set;
+mod unsafe_shared_object;
 mod wait_without_loop;
 
 use crate::findings::Finding;
@@ -36,23 +43,30 @@ static RULES: &[&dyn Rule] = &[
     &blocking_under_lock::BlockingUnderLock,
     &callback_under_lock::CallbackUnderLock,
     &check_then_act::CheckThenAct,
+    &gil_check::GilCheck,
+    &gil_reliance::GilReliance,
     &inconsistent_lock::InconsistentLock,
     &iterate_while_mutated::IterateWhileMutated,
     &lazy_init::LazyInit,
+    &leaked_lock::LeakedLock,
     &lock_order::LockOrder,
+    &loop_affinity::LoopAffinity,
     &mismatched_locks::MismatchedLocks,
     &notify_without_lock::NotifyWithoutLock,
     &per_call_lock::PerCallLock,
+    &process_wide_state::ProcessWideState,
     &publish_before_init::PublishBeforeInit,
     &self_deadlock::SelfDeadlock,
     &semaphore_not_a_mutex::SemaphoreNotAMutex,
     &shared_iterator::SharedIterator,
+    &thread_local_at_import::ThreadLocalAtImport,
     &torn_state::TornState,
     &unlocked_attribute::UnlockedAttribute,
     &unlocked_counter::UnlockedCounter,
     &unlocked_dict::UnlockedDict,
     &unlocked_list::UnlockedList,
     &unlocked_set::UnlockedSet,
+    &unsafe_shared_object::UnsafeSharedObject,
     &wait_without_loop::WaitWithoutLoop,
 ];
 

@@ -63,7 +63,11 @@ impl Strategy for Bounded {
                 *slot = mask;
             }
         }
-        let chosen: Vec<u32> = execution.trace.iter().map(|it| it.thread() as u32).collect();
+        let chosen: Vec<u32> = execution
+            .trace
+            .iter()
+            .map(|it| it.thread() as u32)
+            .collect();
         let mut preemptions = 0;
         let mut previous = None;
         for (step, &thread) in chosen.iter().enumerate() {

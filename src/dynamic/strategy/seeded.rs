@@ -117,8 +117,7 @@ impl Strategy for Seeded {
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
                 let length = u64::from(self.length.max(1));
-                plan.change_points
-                    .push(1 + ((state >> 33) % length) as u32);
+                plan.change_points.push(1 + ((state >> 33) % length) as u32);
             }
             plan.change_points.sort_unstable();
         }
