@@ -108,6 +108,9 @@ pub enum Action {
     /// A function the program was handed is called.
     #[allow(missing_docs)]
     Callback { what: Name },
+    /// A lock stays taken on the way out at `exit`, though other ways out give it back.
+    #[allow(missing_docs)]
+    Leak { lock: ObjectId, exit: Range },
     /// State of the whole process changes; not any more from the target `until` on.
     #[allow(missing_docs)]
     ProcessWide {
@@ -135,7 +138,15 @@ pub enum Action {
         object: ObjectId,
         name: Name,
         store: bool,
+        /// Its absence is expected: `hasattr`, or `getattr` with a default.
+        tested: bool,
     },
+    /// What such an attribute holds is handed to another thread.
+    #[allow(missing_docs)]
+    LocalEscapes { object: ObjectId, name: Name },
+    /// A context variable is read, or set.
+    #[allow(missing_docs)]
+    Context { object: ObjectId, store: bool },
 }
 
 /// Whether other threads can see the object an effect is on.

@@ -6,17 +6,10 @@ use super::Program;
 use super::effect::{At, Mode};
 use super::object::{FunctionId, ModuleIndex};
 use super::roots::{self, Record};
-use crate::facts::{Function, OpKind, ShapeKind, Value, ValueId, Variable};
+use crate::facts::ShapeKind;
 
-/// A lock that some path out of a function leaves taken.
-pub struct Leak {
-    /// The lock, as the code spells it.
-    pub lock: String,
-    /// Where it is taken.
-    pub acquired: At,
-    /// Where the path leaves.
-    pub exit: At,
-}
+/// Uses of one thing beyond this many are left out.
+const MAX_USES: usize = 120;
 
 impl Program {
     /// What syntax alone shows, with the places.
@@ -34,28 +27,6 @@ impl Program {
             })
     }
 
-    /// Locks that some path leaves taken.
-    pub fn leaks(&self) -> Vec<Leak> {
-        let mut leaks = Vec::new();
-        for (module, (_, facts)) in self.links().modules.iter().enumerate() {
-            for (index, body) in facts.functions.iter().enumerate() {
-                let function = function_id(module, index);
-                leaks.extend(body.leaks.iter().map(|leak| Leak {
-                    lock: spelled(body, leak.lock),
-                    acquired: At {
-                        function,
-                        range: leak.acquired,
-                    },
-                    exit: At {
-                        function,
-                        range: leak.exit,
-                    },
-                }));
-            }
-        }
-        leaks
-    }
-
     /// For each thing that several threads use at a time without a common lock, one use and
     /// another. `wanted` chooses the uses.
     pub fn unprotected_pairs(&self, wanted: impl Fn(&Record) -> bool) -> Vec<(&Record, &Record)> {
@@ -65,12 +36,17 @@ impl Program {
         }
         let mut pairs: Vec<_> = groups
             .into_values()
-            .filter_map(|uses| {
+            .filter_map(|mut uses| {
+                // A pair that the program itself brings about says more than an assumed one.
+                uses.sort_by_key(|it| !self.root_of(it).explicit);
+                uses.truncate(MAX_USES);
                 let sides = uses.iter().enumerate();
                 sides
                     .flat_map(|(index, &one)| uses[index..].iter().map(move |&other| (one, other)))
                     .find(|(one, other)| {
-                        roots::parallel(self.roots(), one, other) && !have_common_lock(one, other)
+                        roots::parallel(self.roots(), one, other)
+                            && !(one.own && other.own)
+                            && !have_common_lock(one, other)
                     })
             })
             .collect();
@@ -95,27 +71,5 @@ fn function_id(module: usize, index: usize) -> FunctionId {
     FunctionId {
         module: ModuleIndex::try_from(module).unwrap_or_default(),
         index: u32::try_from(index).unwrap_or_default(),
-    }
-}
-
-/// A value as the code spells it, as far as names go.
-fn spelled(body: &Function, value: ValueId) -> String {
-    match body.value(value) {
-        Value::Global(name) | Value::Captured(name) => name.to_string(),
-        Value::Parameter(index) => body
-            .parameters
-            .get(*index as usize)
-            .map_or_else(|| "the lock".to_owned(), |it| it.name.to_string()),
-        Value::Attribute { base, name, .. } => format!("{}.{name}", spelled(body, *base)),
-        Value::Item { base, .. } => format!("{}[...]", spelled(body, *base)),
-        Value::Imported { name, .. } => name.to_string(),
-        Value::Read(op) => match body.ops.get(*op as usize).map(|it| &it.kind) {
-            Some(OpKind::ReadVariable {
-                variable: Variable::Global(name) | Variable::Cell(name),
-                ..
-            }) => name.to_string(),
-            _ => "the lock".to_owned(),
-        },
-        _ => "the lock".to_owned(),
     }
 }

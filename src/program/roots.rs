@@ -16,7 +16,7 @@ use super::link::Links;
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
 use super::summary::Summaries;
 use super::{Callers, Options};
-use crate::facts::{DirectiveKind, Value};
+use crate::facts::{DirectiveKind, OpKind, Value};
 use crate::models::{LockKind, Models, Threads};
 use crate::source::name::Name;
 
@@ -188,6 +188,7 @@ struct Entry {
     runs_as: &'static str,
     distinct_self: Option<ObjectId>,
     serial: bool,
+    interrupt: bool,
     spawn: Option<At>,
 }
 
@@ -239,7 +240,7 @@ impl Finder<'_> {
             Callers::Many
         };
         let mut entries: Vec<Entry> = Vec::new();
-        if facts.is_script || self.body_may_spawn() {
+        if facts.is_script || self.body_may_spawn() || self.body_sets_thread_local() {
             let frame = self.summaries.eval.module_frame(self.module);
             entries.push(Entry {
                 frame,
@@ -251,12 +252,14 @@ impl Finder<'_> {
                 runs_as: "main thread",
                 distinct_self: None,
                 serial: false,
+                interrupt: false,
                 spawn: None,
             });
         }
         self.framework_entries(&mut entries);
         let mut in_groups: FxHashSet<FunctionId> = FxHashSet::default();
         if !closed {
+            self.finalizer_entries(&mut entries);
             for index in 0..facts.classes.len() {
                 let class = ClassId {
                     module: self.module,
@@ -292,6 +295,63 @@ impl Finder<'_> {
             }
             _ => false,
         })
+    }
+
+    /// What a module sets on a thread-local object while it is imported, only the importing thread
+    /// sees.
+    fn body_sets_thread_local(&mut self) -> bool {
+        let body = &self.links.module(self.module).functions[0];
+        let mut bases = body.ops.iter().filter_map(|op| match op.kind {
+            OpKind::Write { base, .. } => Some(base),
+            _ => None,
+        });
+        let frame = self.summaries.eval.module_frame(self.module);
+        bases.any(|base| {
+            let eval = &mut self.summaries.eval;
+            let set = eval.value(frame, base);
+            let objects = eval.arena.members(set).to_vec();
+            objects.into_iter().any(|object| {
+                matches!(eval.arena.get(object), Object::Foreign(..))
+                    && eval
+                        .models_of(object)
+                        .iter()
+                        .any(|model| model.thread_local)
+            })
+        })
+    }
+
+    /// `__del__` of a library's class runs wherever its last reference goes.
+    fn finalizer_entries(&mut self, entries: &mut Vec<Entry>) {
+        let facts = self.links.module(self.module);
+        for index in 0..facts.classes.len() {
+            let class = ClassId {
+                module: self.module,
+                index: u32::try_from(index).unwrap_or(0),
+            };
+            let Some(id) = self.summaries.eval.own_method(class, Name::new("__del__")) else {
+                continue;
+            };
+            let origin = Origin::Assumed { shared: false };
+            let object = self
+                .summaries
+                .eval
+                .arena
+                .object(Object::Instance(class, origin));
+            let frame = self.summaries.eval.generic_frame(id, Some(object));
+            entries.push(Entry {
+                frame,
+                kind: RootKind::Thread,
+                many: true,
+                explicit: false,
+                group: None,
+                callers: Callers::Many,
+                runs_as: "finalizer",
+                distinct_self: Some(object),
+                serial: false,
+                interrupt: true,
+                spawn: None,
+            });
+        }
     }
 
     /// Functions that a framework runs on its threads: decorated handlers, overridden methods.
@@ -352,6 +412,7 @@ impl Finder<'_> {
                         runs_as: Name::new(&spawn.runs_as).as_str(),
                         distinct_self: None,
                         serial: spawn.shares_thread,
+                        interrupt: false,
                         spawn: Some(At {
                             function: id,
                             range: function.name_range,
@@ -395,6 +456,7 @@ impl Finder<'_> {
                         runs_as: Name::new(&how.runs_as).as_str(),
                         distinct_self: how.own_object.then_some(object),
                         serial: false,
+                        interrupt: false,
                         spawn: Some(At {
                             function: id,
                             range: function.name_range,
@@ -521,6 +583,7 @@ impl Finder<'_> {
                 runs_as: "caller",
                 distinct_self: None,
                 serial: is_async,
+                interrupt: false,
                 spawn: None,
             });
         }
@@ -564,6 +627,7 @@ impl Finder<'_> {
             runs_as: "caller",
             distinct_self: None,
             serial: function.is_async,
+            interrupt: false,
             spawn: None,
         });
     }
@@ -648,7 +712,7 @@ impl Finder<'_> {
             runs_as: Name::new(entry.runs_as),
             many: entry.many,
             explicit: entry.explicit,
-            interrupt: false,
+            interrupt: entry.interrupt,
             serial: entry.serial,
             entry: tree,
             group: entry.group,
@@ -761,10 +825,13 @@ impl Finder<'_> {
             Action::Acquire { lock, .. } | Action::Condition { lock, .. } => {
                 (self.key(lock), self.object_words(lock), Some(lock))
             }
-            Action::LoopOnly { object, .. } | Action::Unsafe { object, .. } => {
+            Action::LoopOnly { object, .. }
+            | Action::Unsafe { object, .. }
+            | Action::Context { object, .. }
+            | Action::Leak { lock: object, .. } => {
                 (self.key(object), self.object_words(object), Some(object))
             }
-            Action::ThreadLocal { object, name, .. } => {
+            Action::ThreadLocal { object, name, .. } | Action::LocalEscapes { object, name } => {
                 use std::hash::{BuildHasher, Hash, Hasher};
                 let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
                 (self.key(object), name.as_str()).hash(&mut hasher);
@@ -1224,7 +1291,9 @@ fn parallel_in_tree(roots: &[Root], a: &Record, b: &Record) -> bool {
 }
 
 fn is_public(name: &str) -> bool {
-    !name.starts_with('_') || (name.starts_with("__") && name.ends_with("__"))
+    // Who finalizes an object is nobody's caller.
+    name != "__del__"
+        && (!name.starts_with('_') || (name.starts_with("__") && name.ends_with("__")))
 }
 
 fn is_test_path(path: &str) -> bool {

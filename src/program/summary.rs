@@ -19,7 +19,7 @@ use super::evaluate::{Binding, Evaluator, Target};
 use super::link::Home;
 use super::object::{FrameId, FunctionId, Object, ObjectId, Origin, SetId};
 use crate::facts::{
-    Call, Constant, Function, Literal, Look, OpKind, Update, Value, ValueId, Variable,
+    Call, Constant, Function, Leak, Literal, Look, OpKind, Update, Value, ValueId, Variable,
 };
 use crate::models::{CallModel, ConditionUse, ContainerKind, LockKind, LockSide, Threads};
 use crate::source::name::Name;
@@ -150,6 +150,11 @@ impl<'p> Summaries<'p> {
                 break;
             }
         }
+        for leak in &function.leaks {
+            for held in self.locks_of(frame, leak.lock, u32::MAX) {
+                self.leak(&mut walk, held, leak);
+            }
+        }
         let Walk {
             mut summary,
             exposure,
@@ -174,6 +179,31 @@ impl<'p> Summaries<'p> {
         summary.finished = finished;
         summary.left_held = self.left_held(frame, function, extra_held);
         summary
+    }
+
+    fn leak(&mut self, walk: &mut Walk<'_>, held: HeldLock, leak: &Leak) {
+        if held.mode != Mode::Exclusive {
+            return;
+        }
+        let at = At {
+            function: walk.function_id,
+            range: leak.acquired,
+        };
+        walk.summary.effects.push(Effect {
+            action: Action::Leak {
+                lock: held.lock,
+                exit: leak.exit,
+            },
+            at,
+            via: at,
+            held: Rc::clone(&self.empty_locks),
+            under: None,
+            live: Rc::clone(&self.empty_live),
+            finished: Rc::clone(&self.empty_objects),
+            exposure: Exposure::Shared,
+            own: false,
+            in_loop: false,
+        });
     }
 
     /// Locks still held where the function ends normally: those that no path gives back.
@@ -1027,6 +1057,7 @@ impl<'p> Summaries<'p> {
                         object,
                         name,
                         store: false,
+                        tested: false,
                     },
                 );
             }
@@ -1096,6 +1127,40 @@ impl<'p> Summaries<'p> {
         self.access(walk, index, place, Access::Read, look, None);
     }
 
+    fn is_thread_local(&mut self, object: ObjectId) -> bool {
+        self.eval
+            .models_of(object)
+            .iter()
+            .any(|model| model.thread_local)
+    }
+
+    /// Arguments that a thread-local attribute holds, given to another thread.
+    fn local_escapes(&mut self, walk: &mut Walk<'_>, index: u32, call_index: u32) {
+        let call = &walk.function.calls[call_index as usize];
+        let mut pending: Vec<ValueId> = walk.function.list(call.arguments).to_vec();
+        pending.extend(call.keywords.iter().map(|(_, value)| *value));
+        while let Some(value) = pending.pop() {
+            match *walk.function.value(value) {
+                Value::Container {
+                    elements,
+                    literal: Literal::Tuple | Literal::List,
+                    ..
+                } => pending.extend(walk.function.list(elements)),
+                Value::Attribute { base, name, .. } => {
+                    let set = self.eval.value(walk.frame, base);
+                    for object in self.eval.arena.members(set).to_vec() {
+                        if matches!(self.eval.arena.get(object), Object::Foreign(..))
+                            && self.is_thread_local(object)
+                        {
+                            self.record(walk, index, Action::LocalEscapes { object, name });
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// The object that really holds a field: a class attribute read through an instance that
     /// never stores it belongs to the class.
     fn field_owner(&mut self, object: ObjectId, name: Name) -> ObjectId {
@@ -1151,6 +1216,7 @@ impl<'p> Summaries<'p> {
                         object,
                         name,
                         store: true,
+                        tested: false,
                     },
                 );
             }
@@ -1919,6 +1985,7 @@ impl<'p> Summaries<'p> {
                         self.compose(walk, index, *init);
                     }
                     self.thread_in_constructor(walk, index, *object);
+                    self.finalizer(walk, index, *object);
                 }
                 Target::External(name) => self.external_call(walk, index, call_index, *name),
                 Target::Method(receiver, name) => {
@@ -1947,6 +2014,35 @@ impl<'p> Summaries<'p> {
         if starts_itself {
             self.start_thread(walk, index, object);
         }
+    }
+
+    /// An object with a `__del__` brings code that interrupts any thread, on an object that
+    /// nobody else sees any more.
+    fn finalizer(&mut self, walk: &mut Walk<'_>, index: u32, object: ObjectId) {
+        let Object::Instance(class, _) = *self.eval.arena.get(object) else {
+            return;
+        };
+        let Some(finalizer) = self.eval.method_of(class, Name::new("__del__")) else {
+            return;
+        };
+        let frame = self.eval.generic_frame(finalizer, Some(object));
+        let spawn = Spawn {
+            targets: vec![frame],
+            methods: Vec::new(),
+            at: self.at(walk, index),
+            handles: Vec::new(),
+            many: true,
+            threads: Threads::Many,
+            distinct: vec![object],
+            live: Vec::new(),
+            runs_as: Name::new("finalizer"),
+            interrupt: true,
+            serial: false,
+            assumed: false,
+            held: Rc::clone(&self.empty_locks),
+            in_constructor_of: None,
+        };
+        walk.summary.spawns.push(spawn);
     }
 
     fn unknown_call(&mut self, walk: &mut Walk<'_>, index: u32, call: &Call) {
@@ -2169,8 +2265,19 @@ impl<'p> Summaries<'p> {
                     } else {
                         Look::Use
                     };
+                    let tested = name.as_str() == "builtins.hasattr" || arguments.len() > 2;
                     for object in self.eval.arena.members(objects).to_vec() {
-                        self.read(walk, index, object, attribute, look);
+                        if tested && self.is_thread_local(object) {
+                            let action = Action::ThreadLocal {
+                                object,
+                                name: attribute,
+                                store: false,
+                                tested,
+                            };
+                            self.record(walk, index, action);
+                        } else {
+                            self.read(walk, index, object, attribute, look);
+                        }
                     }
                 }
             }
@@ -2189,6 +2296,12 @@ impl<'p> Summaries<'p> {
             _ => {}
         }
         let models = self.eval.models;
+        if models
+            .class(name.as_str())
+            .is_some_and(|class| class.thread.is_some())
+        {
+            self.local_escapes(walk, index, call_index);
+        }
         if let Some(model) = models.function(name.as_str()) {
             self.modelled_call(walk, index, call_index, model, None, name);
         }
@@ -2335,6 +2448,9 @@ impl<'p> Summaries<'p> {
                 },
             );
         }
+        if model.spawns.iter().any(|spawn| !spawn.interrupt) {
+            self.local_escapes(walk, index, call_index);
+        }
         for spawn in &model.spawns {
             self.spawn_by_call(walk, index, call_index, spawn, receiver);
         }
@@ -2437,15 +2553,30 @@ impl<'p> Summaries<'p> {
                 self.start_thread(walk, index, receiver);
             }
         }
-        let unsafe_model = models.iter().find(|model| model.unsafe_shared.is_some());
-        if let Some(model) = unsafe_model {
+        if let Some((model, reason)) = models
+            .iter()
+            .find_map(|model| Some((model, model.unsafe_shared.as_ref()?)))
+        {
             self.record(
                 walk,
                 index,
                 Action::Unsafe {
                     object: receiver,
-                    what: Name::new(model.unsafe_shared.as_deref().unwrap_or_default()),
+                    what: Name::new(reason),
                     until: model.unsafe_until.as_deref().and_then(super::Target::named),
+                },
+            );
+        }
+        if let Object::Foreign(class, _) = *self.eval.arena.get(receiver)
+            && class.as_str() == "contextvars.ContextVar"
+            && matches!(text, "get" | "set")
+        {
+            self.record(
+                walk,
+                index,
+                Action::Context {
+                    object: receiver,
+                    store: text == "set",
                 },
             );
         }

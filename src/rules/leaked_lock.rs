@@ -1,6 +1,8 @@
 //! The check behind `rules/leaked-lock.md`; read that page first.
 
+use super::one_a_site;
 use crate::program::Program;
+use crate::program::effect::{Action, At};
 use crate::rule::{Reporter, Rule, Text};
 
 /// See the page.
@@ -12,16 +14,29 @@ impl Rule for LeakedLock {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
-        for leak in program.leaks() {
-            let lock = leak.lock;
-            let text = Text {
-                message: format!("`{lock}` is not released on every way out"),
-                label: "acquired here".to_owned(),
-                consequence: "the next thread that wants the lock waits for ever".to_owned(),
-                advice: "use `with`, or release it in a `finally` block".to_owned(),
+        for record in one_a_site(program, |it| matches!(it.action, Action::Leak { .. })) {
+            let Action::Leak { exit, .. } = record.action else {
+                continue;
             };
-            let exit = (leak.exit, "this way out leaves it taken".to_owned());
-            report.at(leak.acquired, text, lock, vec![exit]);
+            let lock = record.words;
+            let exit = At {
+                function: record.at.function,
+                range: exit,
+            };
+            report.record(
+                record,
+                Text {
+                    message: format!("`{lock}` is not released on every way out"),
+                    label: "taken here".to_owned(),
+                    consequence: "the lock stays taken, and the next thread that wants it waits \
+                                  for ever"
+                        .to_owned(),
+                    advice: format!("use `with {lock}:`, or release it in a `finally`"),
+                },
+                lock.to_string(),
+                vec![(exit, "leaves with the lock taken".to_owned())],
+                &[],
+            );
         }
     }
 }

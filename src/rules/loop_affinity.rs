@@ -1,8 +1,11 @@
 //! The check behind `rules/loop-affinity.md`; read that page first.
 
+use rustc_hash::FxHashSet;
+
+use super::one_a_site;
 use crate::program::Program;
 use crate::program::effect::Action;
-use crate::program::roots::RootKind;
+use crate::program::roots::{Record, RootKind};
 use crate::rule::{Reporter, Rule, Text};
 
 /// See the page.
@@ -14,27 +17,53 @@ impl Rule for LoopAffinity {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
-        for record in program.records() {
+        // A thread that waits for an event loop runs it.
+        let runs_a_loop: FxHashSet<u32> = program
+            .records()
+            .iter()
+            .filter(|it| matches!(it.action, Action::Block { what, .. } if what.as_str() == "an event loop"))
+            .map(|it| it.root)
+            .collect();
+        let wanted = one_a_site(program, |record| {
+            matches!(record.action, Action::LoopOnly { .. })
+                && is_elsewhere(program, record)
+                && !runs_a_loop.contains(&record.root)
+        });
+        for record in wanted {
             let Action::LoopOnly { method, .. } = record.action else {
                 continue;
             };
-            // `own`: a loop that this thread made for itself. A serial root is the loop's thread.
-            let root = program.root_of(record);
-            if root.kind != RootKind::Thread || root.serial || root.interrupt || record.own {
-                continue;
-            }
             let object = record.words;
-            let text = Text {
-                message: format!("`{object}` belongs to an event loop and is used from another thread by `{method}`"),
-                label: "runs outside the loop's thread".to_owned(),
-                consequence: "the loop is not woken, or its state is corrupted".to_owned(),
-                advice: "hand the call to the loop with `loop.call_soon_threadsafe`, or a coroutine with `asyncio.run_coroutine_threadsafe`".to_owned(),
-            };
-            let mut related = Vec::new();
-            if let Some(spawn) = root.spawn.filter(|it| *it != record.at) {
-                related.push((spawn, "the thread is started here".to_owned()));
-            }
-            report.record(record, text, object.to_string(), related, &[]);
+            report.record(
+                record,
+                Text {
+                    message: format!(
+                        "`{object}` belongs to an event loop, and `{method}` is called on another thread"
+                    ),
+                    label: "not the thread of the loop".to_owned(),
+                    consequence: "the loop is not woken and sleeps on, or its state is corrupted"
+                        .to_owned(),
+                    advice: format!(
+                        "hand it to the loop: `loop.call_soon_threadsafe(….{method}, …)`, or \
+                         `asyncio.run_coroutine_threadsafe` for a coroutine"
+                    ),
+                },
+                object.to_string(),
+                Vec::new(),
+                &[],
+            );
         }
     }
+}
+
+/// On a thread that does not run the loop: one that is started, runs no coroutine, and did not
+/// make the object itself.
+fn is_elsewhere(program: &Program, record: &Record) -> bool {
+    let root = program.root_of(record);
+    root.kind == RootKind::Thread
+        && !root.interrupt
+        && !root.serial
+        && !record.own
+        && !program.links().function(root.function).is_async
+        && !program.links().function(record.at.function).is_async
 }

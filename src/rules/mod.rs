@@ -4,6 +4,8 @@ mod asyncio_lock_across_threads;
 mod blocking_under_lock;
 mod callback_under_lock;
 mod check_then_act;
+mod context_leak;
+mod finalizer_takes_lock;
 mod gil_check;
 mod gil_reliance;
 mod inconsistent_lock;
@@ -21,6 +23,7 @@ mod self_deadlock;
 mod semaphore_not_a_mutex;
 mod shared_iterator;
 mod thread_local_at_import;
+mod thread_local_escapes;
 mod torn_state;
 mod unlocked_attribute;
 mod unlocked_counter;
@@ -32,10 +35,10 @@ mod wait_without_loop;
 
 use crate::findings::Finding;
 use crate::models::ContainerKind;
-use crate::program::Program;
 use crate::program::conflicts::Conflict;
 use crate::program::effect::{Action, At, Mode};
 use crate::program::roots::{Held, Record};
+use crate::program::{Program, Target};
 use crate::rule::{self, Reporter, Rule};
 
 static RULES: &[&dyn Rule] = &[
@@ -43,6 +46,8 @@ static RULES: &[&dyn Rule] = &[
     &blocking_under_lock::BlockingUnderLock,
     &callback_under_lock::CallbackUnderLock,
     &check_then_act::CheckThenAct,
+    &context_leak::ContextLeak,
+    &finalizer_takes_lock::FinalizerTakesLock,
     &gil_check::GilCheck,
     &gil_reliance::GilReliance,
     &inconsistent_lock::InconsistentLock,
@@ -60,6 +65,7 @@ static RULES: &[&dyn Rule] = &[
     &semaphore_not_a_mutex::SemaphoreNotAMutex,
     &shared_iterator::SharedIterator,
     &thread_local_at_import::ThreadLocalAtImport,
+    &thread_local_escapes::ThreadLocalEscapes,
     &torn_state::TornState,
     &unlocked_attribute::UnlockedAttribute,
     &unlocked_counter::UnlockedCounter,
@@ -120,4 +126,9 @@ fn seen_from(record: &Record, what: &str) -> (Record, Vec<(At, String)>) {
         shown.at = under;
     }
     (shown, related)
+}
+
+/// Whether what holds up to a target no longer holds on the one in force.
+fn is_over(program: &Program, until: Option<Target>) -> bool {
+    until.is_some_and(|until| program.options().target >= until)
 }

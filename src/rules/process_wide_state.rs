@@ -1,5 +1,6 @@
 //! The check behind `rules/process-wide-state.md`; read that page first.
 
+use super::{exclusive, is_over, one_a_site};
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::program::roots::RootKind;
@@ -14,26 +15,35 @@ impl Rule for ProcessWideState {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
-        for record in program.records() {
-            let Action::ProcessWide { what, by, until } = record.action else {
-                continue;
+        let wanted = one_a_site(program, |record| {
+            let Action::ProcessWide { until, .. } = record.action else {
+                return false;
             };
-            if until.is_some_and(|until| program.options().target >= until) {
-                continue;
-            }
-            // The main thread sets such state once, before others start, more often than not; so
-            // does a caller of a library. A thread of the program never has it to itself.
             let root = program.root_of(record);
-            if root.kind != RootKind::Thread || root.interrupt {
+            root.kind == RootKind::Thread
+                && root.explicit
+                && !root.interrupt
+                && !is_over(program, until)
+                && exclusive(record).next().is_none()
+        });
+        for record in wanted {
+            let Action::ProcessWide { what, by, .. } = record.action else {
                 continue;
-            }
-            let text = Text {
-                message: format!("`{by}` changes {what}"),
-                label: "changed by one of several threads".to_owned(),
-                consequence: "another thread sees the change in the middle of its work, and two that put it back may restore the wrong value".to_owned(),
-                advice: "pass the value to the call that needs it, or set it once before threads start".to_owned(),
             };
-            report.record(record, text, by.to_string(), Vec::new(), &[]);
+            report.record(
+                record,
+                Text {
+                    message: format!("`{by}` changes {what} on a thread"),
+                    label: format!("changes {what}"),
+                    consequence: "all other threads see the change, in the middle of their work"
+                        .to_owned(),
+                    advice: "pass the value to what needs it, or set it once before threads start"
+                        .to_owned(),
+                },
+                what.to_string(),
+                Vec::new(),
+                &[],
+            );
         }
     }
 }

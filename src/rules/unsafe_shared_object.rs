@@ -1,5 +1,6 @@
 //! The check behind `rules/unsafe-shared-object.md`; read that page first.
 
+use super::is_over;
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::rule::{Reporter, Rule, Text};
@@ -13,27 +14,35 @@ impl Rule for UnsafeSharedObject {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
-        let pairs = program.unprotected_pairs(|it| {
-            matches!(it.action, Action::Unsafe { until, .. }
-                if until.is_none_or(|until| program.options().target < until))
-        });
+        let pairs = program.unprotected_pairs(
+            |it| matches!(it.action, Action::Unsafe { until, .. } if !is_over(program, until)),
+        );
         for (record, other) in pairs {
             let Action::Unsafe { what, .. } = record.action else {
                 continue;
             };
             let object = record.words;
-            let text = Text {
-                message: format!("`{object}` is used by several threads without a lock"),
-                label: "used here".to_owned(),
-                consequence: what.to_string(),
-                advice: "give each thread an object of its own, or hold one lock around every use"
-                    .to_owned(),
-            };
             let mut related = Vec::new();
             if other.at != record.at {
-                related.push((other.at, "used here by another thread".to_owned()));
+                related.push((other.at, "another thread uses it here".to_owned()));
             }
-            report.record(record, text, object.to_string(), related, &[other]);
+            let mut shown = record.clone();
+            if program.root_of(record).explicit && !program.root_of(other).explicit {
+                shown.root = other.root;
+            }
+            report.record(
+                &shown,
+                Text {
+                    message: format!("`{object}` is used by several threads without a lock"),
+                    label: "used here".to_owned(),
+                    consequence: what.to_string(),
+                    advice: "make one for each thread, or hold one lock around every use"
+                        .to_owned(),
+                },
+                object.to_string(),
+                related,
+                &[other],
+            );
         }
     }
 }
