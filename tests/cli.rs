@@ -352,6 +352,124 @@ fn rules_and_pages() {
     }
 }
 
+const GUARDED: &str = "\
+import threading
+
+total = 0
+safe = 0
+lock = threading.Lock()
+
+
+def add():
+    global total, safe
+    total += 1
+    with lock:
+        safe += 1
+
+
+def quiet():
+    return 3
+";
+
+#[test]
+fn explain_a_line() {
+    let project = Project::new(&[("counter.py", GUARDED), ("main.py", MAIN)]);
+    let explain = |line: &str| {
+        let run = project.run(&["explain", line]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{line}");
+        run.stdout
+    };
+    let racy = explain("counter.py:10");
+    let thread = "thread running `add` (many), started at main.py:6:5";
+    assert!(racy.contains(thread), "{racy}");
+    assert!(
+        racy.contains("`total`: read, changed and stored, no lock held; by"),
+        "{racy}"
+    );
+    assert!(racy.contains("found:    counter.py:10:5: "), "{racy}");
+    assert!(racy.contains("(unlocked-counter)"), "{racy}");
+
+    let guarded = explain("counter.py:12");
+    assert!(guarded.contains("holding lock"), "{guarded}");
+    assert!(
+        guarded.contains("quiet: both sides hold the same lock"),
+        "{guarded}"
+    );
+    assert!(
+        guarded.contains("found:    nothing on this line"),
+        "{guarded}"
+    );
+
+    let quiet = explain("counter.py:16");
+    assert!(
+        quiet.contains("it touches nothing that the analysis takes for shared")
+            || quiet.contains("no thread is known to run it"),
+        "{quiet}"
+    );
+    let imported = explain("counter.py:3");
+    assert!(
+        imported.contains("it runs while the module is imported"),
+        "{imported}"
+    );
+
+    for (line, wanted) in [
+        ("counter.py:99", "has no line 99"),
+        ("counter.py:0", "has no line 0"),
+        ("gone.py:1", "is not analysed"),
+    ] {
+        let run = project.run(&["explain", line]);
+        assert_eq!(run.code, 2, "{line}");
+        assert!(run.stderr.contains(wanted), "{line}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn graph() {
+    let project = Project::new(&[("counter.py", GUARDED), ("main.py", MAIN)]);
+    let run = |arguments: &[&str]| {
+        let mut all = vec!["graph"];
+        all.extend(arguments);
+        let run = project.run(&all);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
+        run.stdout
+    };
+    insta::assert_snapshot!("graph_dot", run(&["--focus", "total"]));
+    insta::assert_snapshot!(
+        "graph_mermaid",
+        run(&["--output-format", "mermaid", "--focus", "add"])
+    );
+    let all = run(&["--output-format", "json"]);
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    let nodes = all["nodes"].as_array().unwrap();
+    let has = |kind: &str, name: &str| {
+        nodes
+            .iter()
+            .any(|node| node["kind"] == kind && node["name"] == name)
+    };
+    assert!(has("root", "thread") && has("root", "main thread"), "{all}");
+    assert!(
+        has("function", "counter.add") && has("place", "total") && has("place", "safe"),
+        "{all}"
+    );
+    let conflicts: Vec<_> = nodes
+        .iter()
+        .filter(|node| node["conflict"] == true)
+        .collect();
+    assert_eq!(conflicts.len(), 1, "{all}");
+    for edge in all["edges"].as_array().unwrap() {
+        for end in ["from", "to"] {
+            assert!(edge[end].as_u64().unwrap() < nodes.len() as u64);
+        }
+    }
+    let nobody = project.run(&["graph", "--focus", "nobody"]);
+    assert!(
+        nobody
+            .stderr
+            .contains("no thread reaches anything called `nobody`"),
+        "{nobody:?}"
+    );
+}
+
 #[test]
 fn completions() {
     let project = Project::new(&[]);

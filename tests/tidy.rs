@@ -44,6 +44,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("report", &["config", "findings", "fixes", "rule", "source"]),
     (
+        "report/graph",
+        &["findings", "program", "rule", "source", "report"],
+    ),
+    (
+        "report/line",
+        &["findings", "program", "rule", "source", "report"],
+    ),
+    (
         "dynamic",
         &[
             "config", "engine", "findings", "program", "rule", "source", "trace",

@@ -29,6 +29,13 @@ pub(super) struct ProjectArgs {
     /// Name of the file that `-` reads, such as the path of an editor's buffer.
     #[arg(long, value_name = "PATH")]
     pub stdin_filename: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: ProjectOptions,
+}
+
+/// How it is analysed.
+#[derive(Debug, Args)]
+pub(super) struct ProjectOptions {
     /// Configuration to use instead of the nearest `raceproof.toml` or `pyproject.toml`.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -111,9 +118,13 @@ impl Project {
                 .collect()
         };
         let anchor = anchor(&named).unwrap_or_else(|| directory.clone());
-        let found = config::find(&anchor, args.config.as_deref(), crate::rule::names())?;
+        let found = config::find(
+            &anchor,
+            args.options.config.as_deref(),
+            crate::rule::names(),
+        )?;
         let mut settings = Settings::resolve(found.table)?;
-        args.put_over(&mut settings)?;
+        args.options.put_over(&mut settings)?;
 
         let root = found.root.clone().unwrap_or(anchor);
         settings.focus = named
@@ -146,7 +157,7 @@ impl Project {
             Arc::new(Disk::new(selection))
         };
         let mut host = Host::new(files);
-        if !args.no_cache && !from_stdin {
+        if !args.options.no_cache && !from_stdin {
             let beside = found.root.as_deref().unwrap_or(&directory);
             let cache = Cache::new(beside.join(".raceproof_cache"), root.clone());
             host = host.with_cache(cache);
@@ -170,7 +181,9 @@ impl ProjectArgs {
     pub fn reads_stdin(&self) -> bool {
         self.paths.iter().any(|path| path.as_os_str() == "-")
     }
+}
 
+impl ProjectOptions {
     fn put_over(&self, settings: &mut Settings) -> Result<(), Failure> {
         let mut set = |key: &'static str, option: &'static str| {
             settings.origins.insert(key, Origin::Option(option));
