@@ -72,7 +72,7 @@ fn action(program: &Program, record: &Record) -> String {
         Action::Acquire { .. } => format!("takes `{}`", record.words),
         Action::Block { what, .. } => format!("waits for {what}"),
         Action::Callback { what } => format!("calls `{what}`, which somebody else supplied"),
-        Action::ProcessWide { what, by } => format!("changes {what} through `{by}`"),
+        Action::ProcessWide { what, by, .. } => format!("changes {what} through `{by}`"),
         Action::LoopOnly { method, .. } => format!("calls `{method}`, which belongs to one loop"),
         Action::Condition { notify: true, .. } => format!("notifies `{}`", record.words),
         Action::Condition { .. } => format!("waits on `{}`", record.words),
