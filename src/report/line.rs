@@ -79,6 +79,14 @@ fn action(program: &Program, record: &Record) -> String {
         Action::Unsafe { what, .. } => {
             format!("uses an object that threads must not share: {what}")
         }
+        Action::Leak { .. } => format!("leaves `{}` taken on one way out", record.words),
+        Action::LocalEscapes { name, .. } => {
+            format!("hands `{name}` of a thread-local object to another thread")
+        }
+        Action::Context { store: true, .. } => {
+            format!("sets the context variable `{}`", record.words)
+        }
+        Action::Context { .. } => format!("reads the context variable `{}`", record.words),
         Action::ThreadLocal { name, .. } => format!("uses `{name}` of a thread-local object"),
     };
     let held = held_words(record);
