@@ -15,6 +15,7 @@ mod leaked_lock;
 mod lock_order;
 mod loop_affinity;
 mod mismatched_locks;
+mod missing_guard;
 mod notify_without_lock;
 mod per_call_lock;
 mod process_wide_state;
@@ -24,6 +25,7 @@ mod semaphore_not_a_mutex;
 mod shared_iterator;
 mod thread_local_at_import;
 mod thread_local_escapes;
+mod thread_started_in_init;
 mod torn_state;
 mod unlocked_attribute;
 mod unlocked_counter;
@@ -57,6 +59,7 @@ static RULES: &[&dyn Rule] = &[
     &lock_order::LockOrder,
     &loop_affinity::LoopAffinity,
     &mismatched_locks::MismatchedLocks,
+    &missing_guard::MissingGuard,
     &notify_without_lock::NotifyWithoutLock,
     &per_call_lock::PerCallLock,
     &process_wide_state::ProcessWideState,
@@ -66,6 +69,7 @@ static RULES: &[&dyn Rule] = &[
     &shared_iterator::SharedIterator,
     &thread_local_at_import::ThreadLocalAtImport,
     &thread_local_escapes::ThreadLocalEscapes,
+    &thread_started_in_init::ThreadStartedInInit,
     &torn_state::TornState,
     &unlocked_attribute::UnlockedAttribute,
     &unlocked_counter::UnlockedCounter,

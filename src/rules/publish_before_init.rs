@@ -16,7 +16,9 @@ impl Rule for PublishBeforeInit {
         let wanted = program
             .conflicts()
             .iter()
-            .filter(|conflict| conflict.defect == Defect::PublishedBeforeInit);
+            .filter(|conflict| conflict.defect == Defect::PublishedBeforeInit)
+            // Those are for `thread-started-in-init`.
+            .filter(|conflict| program.start_in_constructor(conflict).is_none());
         for conflict in wanted {
             let primary = program.record(conflict.primary);
             let place = conflict.place;
