@@ -1,8 +1,8 @@
 //! The thread that analyses.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender, SyncSender};
+use std::sync::{Arc, OnceLock};
 
 use lsp_server::ResponseError;
 use rustc_hash::FxHashMap;
@@ -14,6 +14,7 @@ use crate::config::Settings;
 use crate::engine::{Job, Snapshot};
 use crate::findings::Finding;
 use crate::findings::outcome::Outcome;
+use crate::program::Program;
 use crate::source::span::FileId;
 use crate::source::text::Sources;
 
@@ -58,12 +59,25 @@ pub(super) struct Analysis {
     /// What the client gets to see, by file; files without any are left out.
     pub reports: FxHashMap<PathBuf, Arc<Report>>,
     files: FxHashMap<PathBuf, FileId>,
+    /// What was linked, made when somebody asks more than the rules do.
+    program: OnceLock<Option<Program>>,
 }
 
 impl Analysis {
     /// The identifier of a file in this analysis.
     pub(super) fn file(&self, path: &Path) -> Option<FileId> {
         self.files.get(path).copied()
+    }
+
+    /// The linked program.
+    pub(super) fn program(&self) -> Option<&Program> {
+        self.program
+            .get_or_init(|| {
+                let job = Job::default();
+                let linked = self.snapshot.program(&self.settings, &job).ok()?;
+                Some(linked.0)
+            })
+            .as_ref()
     }
 
     /// The findings whose primary place is in the file.
@@ -112,5 +126,6 @@ fn analyse(task: &Task) -> Option<Arc<Analysis>> {
         settings: Arc::clone(&task.settings),
         reports,
         files,
+        program: OnceLock::new(),
     }))
 }

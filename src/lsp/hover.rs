@@ -8,7 +8,9 @@ use lsp_types::{Hover, HoverContents, HoverParams, MarkupContent, MarkupKind};
 use super::convert;
 use super::requests::{Document, View, touches};
 use crate::findings::{Finding, Root};
-use crate::rule;
+use crate::program::effect::Action;
+use crate::program::explain::explain;
+use crate::rule::{self, held_words, root_words};
 use crate::source::span::{Range, Units};
 
 /// Answers `textDocument/hover`.
@@ -21,7 +23,9 @@ pub(super) fn answer(view: &View, params: HoverParams) -> Result<Option<Hover>, 
         lsp_types::Range::new(at.position, at.position),
         &view.features,
     );
-    let found = rule_name(&document, here).or_else(|| sides(&document, here));
+    let found = rule_name(&document, here)
+        .or_else(|| sides(&document, here))
+        .or_else(|| access(&document, here));
     Ok(found.map(|(range, value)| Hover {
         contents: HoverContents::Markup(MarkupContent {
             kind: MarkupKind::Markdown,
@@ -101,7 +105,11 @@ fn sides(document: &Document<'_>, here: Range) -> Option<(Range, String)> {
                 } else {
                     format!("`{function}`, {path}:{line}")
                 };
-                format!("{place}: {message}{}", holding(held))
+                // The message of the other side names the locks it holds.
+                match held.as_slice() {
+                    [] => format!("{place}: {message}, without a lock"),
+                    _ => format!("{place}: {message}"),
+                }
             })
             .collect();
         if !text.is_empty() {
@@ -110,6 +118,84 @@ fn sides(document: &Document<'_>, here: Range) -> Option<(Range, String)> {
         describe(&mut text, finding, label, held, &others);
     }
     covered.map(|range| (range, text))
+}
+
+/// What the analysis knows of an access that nothing is wrong with.
+fn access(document: &Document<'_>, here: Range) -> Option<(Range, String)> {
+    let program = document.analysis.program()?;
+    let wanted = Range {
+        start: here.start,
+        end: here.end.max(here.start + 1),
+    };
+    let known = explain(program, document.file, wanted);
+    let record = known
+        .records
+        .iter()
+        .map(|&index| program.record(index))
+        .filter(|it| matches!(it.action, Action::Access(_)))
+        .min_by_key(|it| it.at.range.end - it.at.range.start)?;
+    let place = known
+        .places
+        .iter()
+        .find(|it| it.words == record.words.as_str())?;
+    let mut text = String::new();
+    let held = held_words(record);
+    let _ = write!(
+        text,
+        "`{}`: {}{}",
+        place.words,
+        rule::describe(record),
+        if held.is_empty() {
+            ", without a lock"
+        } else {
+            ""
+        }
+    );
+    let others = place
+        .others
+        .iter()
+        .map(|&index| program.record(index))
+        .filter(|it| it.at != record.at)
+        .map(|other| {
+            let site = program.site(other.at);
+            let sources = &document.analysis.sources;
+            let path = sources.path(site.file).display();
+            let line = sources.text(site.file).position(site.range.start).line;
+            let function = program.function_name(other.at);
+            let place = if function.is_empty() {
+                format!("{path}:{line}")
+            } else {
+                format!("`{function}`, {path}:{line}")
+            };
+            format!("{place}: {}", rule::describe(other))
+        });
+    list(&mut text, "Also touched by", shortened(others));
+    let mut roots: Vec<String> = known
+        .roots
+        .iter()
+        .map(|&index| root_words(program, &program.roots()[index as usize]))
+        .collect();
+    roots.sort();
+    roots.dedup();
+    list(&mut text, "Threads", shortened(roots.into_iter()));
+    list(
+        &mut text,
+        "Nothing is reported because",
+        place.quiet.iter().map(ToString::to_string),
+    );
+    Some((record.at.range, text))
+}
+
+/// At most as many items as a hover can show.
+fn shortened(items: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    const MOST: usize = 12;
+    let mut items: Vec<String> = items.collect();
+    if items.len() > MOST {
+        let rest = items.len() - MOST;
+        items.truncate(MOST);
+        items.push(format!("and {rest} more"));
+    }
+    items.into_iter()
 }
 
 fn describe(text: &mut String, finding: &Finding, label: &str, held: &[String], others: &[String]) {
@@ -144,12 +230,8 @@ fn holding(held: &[String]) -> String {
     }
 }
 
-pub(super) fn thread(root: &Root) -> String {
-    if root.many {
-        format!("{} (several at a time)", root.description)
-    } else {
-        root.description.clone()
-    }
+fn thread(root: &Root) -> String {
+    root.description.clone()
 }
 
 fn list(text: &mut String, title: &str, items: impl Iterator<Item = String>) {

@@ -5,11 +5,13 @@
 
 mod analyst;
 mod code_action;
+mod code_lens;
 mod convert;
 mod diagnostics;
 mod document;
 mod folder;
 mod hover;
+mod inlay_hint;
 mod main_loop;
 mod other_side;
 mod requests;

@@ -14,7 +14,7 @@ use super::convert::{path_of, uri_of};
 use super::diagnostics::{self, Report};
 use super::main_loop::error;
 use super::session::{Extras, Features, read};
-use super::{code_action, hover, other_side};
+use super::{code_action, code_lens, hover, inlay_hint, other_side};
 use crate::rule;
 use crate::source::span::{FileId, Range};
 use crate::source::text::SourceText;
@@ -37,6 +37,8 @@ pub(super) fn capabilities(encoding: PositionEncodingKind) -> Value {
         "codeActionProvider": {
             "codeActionKinds": ["quickfix", "source.fixAll.raceproof"],
         },
+        "codeLensProvider": { "resolveProvider": false },
+        "inlayHintProvider": { "resolveProvider": false },
         "executeCommandProvider": {
             "commands": ["raceproof.explain", "raceproof.restart", "raceproof.otherSide"],
         },
@@ -65,6 +67,8 @@ pub(super) fn route(request: Request) -> Result<Work, ResponseError> {
         "textDocument/codeAction" => {
             work::<method::CodeActionRequest>(request, code_action::answer)
         }
+        "textDocument/codeLens" => work::<method::CodeLensRequest>(request, code_lens::answer),
+        "textDocument/inlayHint" => work::<method::InlayHintRequest>(request, inlay_hint::answer),
         unknown => Err(error(
             ErrorCode::MethodNotFound,
             format!("there is no method `{unknown}`"),

@@ -9,6 +9,8 @@ use super::conflicts::{Conflict, Defect};
 use super::effect::{Action, Mode};
 use super::object::{FunctionId, ModuleIndex};
 use super::roots::{Record, parallel};
+use crate::facts::{OpKind, Value, Variable};
+use crate::source::name::Name;
 use crate::source::span::{FileId, Range};
 
 /// What is known of one line.
@@ -41,11 +43,7 @@ pub struct PlaceVerdict {
 pub fn explain(program: &Program, file: FileId, line: Range) -> Explanation {
     let mut explanation = Explanation::default();
     let links = program.links();
-    let Some(module) = (0..)
-        .zip(&links.modules)
-        .find(|(_, module)| module.0 == file)
-        .map(|(index, _)| index)
-    else {
+    let Some(module) = module_of(program, file) else {
         return explanation;
     };
     let around = functions_at(program, module, line);
@@ -149,6 +147,147 @@ fn roots_calling(program: &Program, function: Option<FunctionId>) -> Vec<u32> {
         .filter(|(_, root)| reached.contains(&root.function))
         .map(|(index, _)| index)
         .collect()
+}
+
+/// The functions of a file by the ranges of their names, each with the roots whose threads may run
+/// it, by index.
+pub fn roots_reaching(program: &Program, file: FileId) -> Vec<(Range, Vec<u32>)> {
+    let links = program.links();
+    let Some(module) = module_of(program, file) else {
+        return Vec::new();
+    };
+    let mut callees: FxHashMap<FunctionId, Vec<FunctionId>> = FxHashMap::default();
+    for &(caller, callee) in program.calls() {
+        callees.entry(caller).or_default().push(callee);
+    }
+    let mut reaching: FxHashMap<FunctionId, Vec<u32>> = FxHashMap::default();
+    // Roots of one function reach the same.
+    let mut starts: FxHashMap<FunctionId, Vec<u32>> = FxHashMap::default();
+    for (index, root) in (0..).zip(program.roots()) {
+        starts.entry(root.function).or_default().push(index);
+    }
+    for (start, roots) in starts {
+        let mut reached = FxHashSet::default();
+        let mut pending = vec![start];
+        while let Some(id) = pending.pop() {
+            if reached.insert(id) {
+                pending.extend(callees.get(&id).into_iter().flatten());
+            }
+        }
+        for id in reached.into_iter().filter(|it| it.module == module) {
+            reaching.entry(id).or_default().extend(&roots);
+        }
+    }
+    let mut functions: Vec<(Range, Vec<u32>)> = reaching
+        .into_iter()
+        .filter(|(id, _)| id.index != 0)
+        .map(|(id, mut roots)| {
+            roots.sort_unstable();
+            (
+                links.function(id).name_range,
+                distinct_roots(program, &roots),
+            )
+        })
+        .collect();
+    functions.sort_by_key(|(range, _)| range.start);
+    functions
+}
+
+/// A place and the lock that most of its accesses hold.
+#[derive(Debug)]
+pub struct Guard {
+    /// Where the place is first stored.
+    pub range: Range,
+    /// The lock in words.
+    pub lock: String,
+    /// Sites of accesses that hold it.
+    pub held: usize,
+    /// Sites of accesses, those of the constructor not counted.
+    pub accesses: usize,
+}
+
+/// The guards of the places that are defined in a file, by the rule of the majority: more than
+/// half of at least two sites.
+pub fn guards(program: &Program, file: FileId) -> Vec<Guard> {
+    let Some(module) = module_of(program, file) else {
+        return Vec::new();
+    };
+    let defined = definitions(program, module);
+    let mut sites: FxHashMap<Name, FxHashMap<Range, &Record>> = FxHashMap::default();
+    for record in program.records() {
+        if defined.contains_key(&record.words)
+            && !record.in_constructor
+            && matches!(record.action, Action::Access(_))
+        {
+            // Of several ways to one site, the one that holds least counts.
+            let sites = sites.entry(record.words).or_default();
+            let known = sites.entry(record.at.range).or_insert(record);
+            if record.held.len() < known.held.len() {
+                *known = record;
+            }
+        }
+    }
+    let mut guards: Vec<Guard> = sites
+        .into_iter()
+        .filter_map(|(words, sites)| {
+            let mut locks: FxHashMap<u64, (String, usize)> = FxHashMap::default();
+            for record in sites.values() {
+                for lock in record.held.iter().filter(|it| it.mode == Mode::Exclusive) {
+                    let words = || (lock.words.to_string(), 0);
+                    locks.entry(lock.key).or_insert_with(words).1 += 1;
+                }
+            }
+            let (lock, held) = locks
+                .into_values()
+                .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))?;
+            let accesses = sites.len();
+            (accesses >= 2 && held * 2 > accesses).then(|| Guard {
+                range: defined[&words],
+                lock,
+                held,
+                accesses,
+            })
+        })
+        .collect();
+    guards.sort_by_key(|it| (it.range.start, it.range.end));
+    guards
+}
+
+/// Where the module first stores its globals, and constructors the attributes of their objects, by
+/// the words records have for such places.
+fn definitions(program: &Program, module: ModuleIndex) -> FxHashMap<Name, Range> {
+    let facts = program.links().module(module);
+    let mut defined = FxHashMap::default();
+    for (index, function) in (0_u32..).zip(&facts.functions) {
+        let class = function.class.map(|it| facts.classes[it as usize].name);
+        for op in &function.ops {
+            let words = match (&op.kind, class) {
+                (
+                    OpKind::WriteVariable {
+                        variable: Variable::Global(name),
+                        ..
+                    },
+                    _,
+                ) if index == 0 => *name,
+                (OpKind::Write { base, name, .. }, Some(class))
+                    if function.name.as_str() == "__init__"
+                        && *function.value(*base) == Value::Parameter(0) =>
+                {
+                    Name::new(&format!("{class}.{name}"))
+                }
+                _ => continue,
+            };
+            defined.entry(words).or_insert(op.range);
+        }
+    }
+    defined
+}
+
+fn module_of(program: &Program, file: FileId) -> Option<ModuleIndex> {
+    (0..)
+        .zip(&program.links().modules)
+        .find(|(_, module)| module.0 == file)
+        .map(|(index, _)| index)
 }
 
 fn distinct_roots(program: &Program, roots: &[u32]) -> Vec<u32> {
