@@ -456,14 +456,11 @@ pub struct Shape {
 /// Kinds of [`Shape`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShapeKind {
-    /// `sysconfig.get_config_var("Py_GIL_DISABLED")` decides a branch that takes or skips a lock.
-    BuildFlagDecidesLocking,
-    /// ... is compared with a string, which it never equals.
+    /// `sysconfig.get_config_var("Py_GIL_DISABLED")` is compared with a string, which it never
+    /// equals.
     BuildFlagComparedWithText,
     /// `sys._is_free_threaded`, which does not exist.
     NoSuchFreeThreadedTest,
-    /// `sys.setswitchinterval` used to make code atomic.
-    SwitchInterval,
 }
 
 impl ModuleFacts {

@@ -5,7 +5,9 @@ pub mod conflicts;
 pub mod effect;
 pub mod evaluate;
 pub mod explain;
+pub mod gil;
 pub mod graph;
+pub mod guards;
 pub mod link;
 pub mod lock_order;
 pub mod object;
@@ -23,6 +25,7 @@ use crate::models::Models;
 use crate::source::span::{FileId, Site};
 use conflicts::{Conflict, Places};
 use effect::At;
+use gil::GilUse;
 use link::Links;
 use lock_order::Cycle;
 use object::FunctionId;
@@ -98,6 +101,7 @@ pub struct Program {
     conflicts: Vec<Conflict>,
     calls: Vec<(FunctionId, FunctionId)>,
     cycles: Vec<Cycle>,
+    gil_uses: Vec<GilUse>,
     coverage: Coverage,
     options: Options,
 }
@@ -169,6 +173,7 @@ impl Program {
         } else {
             lock_order::cycles(&roots, &records)
         };
+        let gil_uses = gil::uses(&links, models);
         Self {
             links,
             roots,
@@ -176,6 +181,7 @@ impl Program {
             conflicts,
             calls,
             cycles,
+            gil_uses,
             coverage,
             options: *options,
         }
@@ -194,6 +200,11 @@ impl Program {
     /// Who calls whom, among the functions that roots reach; sorted.
     pub fn calls(&self) -> &[(FunctionId, FunctionId)] {
         &self.calls
+    }
+
+    /// Calls that ask about the GIL wrongly, or count on it.
+    pub fn gil_uses(&self) -> &[GilUse] {
+        &self.gil_uses
     }
 
     /// Circles in the order in which threads take locks.

@@ -7,31 +7,10 @@ use super::conflicts::Conflict;
 use super::effect::{At, Mode};
 use super::object::{FunctionId, ModuleIndex};
 use super::roots::{self, Record};
-use crate::facts::{DirectiveKind, Function, Op, OpKind, ShapeKind};
-use crate::source::span::Range;
+use crate::facts::ShapeKind;
 
 /// Uses of one thing beyond this many are left out.
 const MAX_USES: usize = 120;
-
-/// A lock that a comment declares to be needed.
-pub struct Declared {
-    /// The lock, as the comment spells it.
-    pub lock: String,
-    /// The function that needs it, or in which the guarded place is first set.
-    pub function: FunctionId,
-    /// The line of the declaration.
-    pub line: Range,
-}
-
-impl Declared {
-    /// Where it is declared.
-    pub fn at(&self) -> At {
-        At {
-            function: self.function,
-            range: self.line,
-        }
-    }
-}
 
 impl Program {
     /// What syntax alone shows, with the places.
@@ -47,58 +26,6 @@ impl Program {
                     (At { function, range }, shape.kind)
                 })
             })
-    }
-
-    /// `# guarded-by:` comments, each with the function that sets the place on that line.
-    pub fn declared_guards(&self) -> Vec<Declared> {
-        self.declared(|kind, function, line| {
-            let DirectiveKind::GuardedBy(lock) = kind else {
-                return None;
-            };
-            let sets = |op: &Op| {
-                let stores = matches!(op.kind, OpKind::Write { .. } | OpKind::WriteVariable { .. });
-                stores && contains(line, op.range)
-            };
-            function.ops.iter().any(sets).then(|| lock.clone())
-        })
-    }
-
-    /// `# requires:` comments, each with the function that it stands on.
-    pub fn declared_requirements(&self) -> Vec<Declared> {
-        self.declared(|kind, function, line| match kind {
-            DirectiveKind::Requires(lock) => {
-                contains(line, function.name_range).then(|| lock.clone())
-            }
-            _ => None,
-        })
-    }
-
-    fn declared(
-        &self,
-        lock_of: impl Fn(&DirectiveKind, &Function, Range) -> Option<String>,
-    ) -> Vec<Declared> {
-        let mut found = Vec::new();
-        for (module, (_, facts)) in self.links().modules.iter().enumerate() {
-            for directive in &facts.directives {
-                let line = directive.line;
-                found.extend(
-                    facts
-                        .functions
-                        .iter()
-                        .enumerate()
-                        .filter_map(|(index, body)| {
-                            let lock = lock_of(&directive.kind, body, line)?;
-                            let function = function_id(module, index);
-                            Some(Declared {
-                                lock,
-                                function,
-                                line,
-                            })
-                        }),
-                );
-            }
-        }
-        found
     }
 
     /// Of a place that is set too late: where the constructor that sets it has started the thread
@@ -149,10 +76,6 @@ pub fn have_common_lock(one: &Record, other: &Record) -> bool {
                 .iter()
                 .any(|it| it.key == held.key && it.covers && it.mode == Mode::Exclusive)
     })
-}
-
-fn contains(outer: Range, inner: Range) -> bool {
-    outer.start <= inner.start && inner.end <= outer.end
 }
 
 fn function_id(module: usize, index: usize) -> FunctionId {

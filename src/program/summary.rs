@@ -19,7 +19,8 @@ use super::evaluate::{Binding, Evaluator, Target};
 use super::link::Home;
 use super::object::{FrameId, FunctionId, Object, ObjectId, Origin, SetId};
 use crate::facts::{
-    Call, Constant, Function, Leak, Literal, Look, OpKind, Update, Value, ValueId, Variable,
+    Call, Constant, DirectiveKind, Function, Leak, Literal, Look, OpKind, Update, Value, ValueId,
+    Variable,
 };
 use crate::models::{CallModel, ConditionUse, ContainerKind, LockKind, LockSide, Threads};
 use crate::source::name::Name;
@@ -62,6 +63,8 @@ struct Walk<'f> {
     summary: Summary,
     /// Locks that callees left taken.
     extra_held: Vec<HeldLock>,
+    /// Locks that the function says its callers hold.
+    required: Vec<HeldLock>,
     live: Vec<u32>,
     finished: Vec<ObjectId>,
     /// Objects made here or by callees, with who sees them.
@@ -128,6 +131,7 @@ impl<'p> Summaries<'p> {
             function,
             summary: Summary::default(),
             extra_held: Vec::new(),
+            required: self.required_locks(frame, function_id),
             live: Vec::new(),
             finished: Vec::new(),
             exposure: FxHashMap::default(),
@@ -151,7 +155,7 @@ impl<'p> Summaries<'p> {
             }
         }
         for leak in &function.leaks {
-            for held in self.locks_of(frame, leak.lock, u32::MAX) {
+            for held in self.locks_of(frame, leak.lock, 0) {
                 self.leak(&mut walk, held, leak);
             }
         }
@@ -204,6 +208,43 @@ impl<'p> Summaries<'p> {
             own: false,
             in_loop: false,
         });
+    }
+
+    /// The locks of a `# requires:` comment: that callers hold them is checked where they call, so
+    /// the function itself is taken at its word.
+    fn required_locks(&mut self, frame: FrameId, id: FunctionId) -> Vec<HeldLock> {
+        let links = self.eval.links;
+        let facts = links.module(id.module);
+        let name = links.function(id).name_range;
+        let mut locks = Vec::new();
+        for directive in &facts.directives {
+            let DirectiveKind::Requires(text) = &directive.kind else {
+                continue;
+            };
+            if id.index == 0 || !(directive.line.start..directive.line.end).contains(&name.start) {
+                continue;
+            }
+            let mut parts = text
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .split('.');
+            let set = match (parts.next(), parts.next(), parts.next()) {
+                (Some("self" | "cls"), Some(attribute), None) => {
+                    let Some(receiver) = self.eval.receiver(frame) else {
+                        continue;
+                    };
+                    self.eval.attribute(receiver, Name::new(attribute))
+                }
+                (Some(global), None, None) => self.eval.global(id.module, Name::new(global)),
+                _ => continue,
+            };
+            let section = (u64::from(frame.0) << 32) | u64::from(u32::MAX);
+            for object in self.eval.arena.members(set).to_vec() {
+                self.locks_of_object(object, section, &mut locks);
+            }
+        }
+        locks
     }
 
     /// Locks still held where the function ends normally: those that no path gives back.
@@ -735,11 +776,12 @@ impl<'p> Summaries<'p> {
                 locks
             }
         };
-        if walk.extra_held.is_empty() {
+        if walk.extra_held.is_empty() && walk.required.is_empty() {
             return own;
         }
         let mut all = own.to_vec();
         all.extend_from_slice(&walk.extra_held);
+        all.extend_from_slice(&walk.required);
         all.into()
     }
 

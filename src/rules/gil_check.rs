@@ -13,6 +13,18 @@ impl Rule for GilCheck {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
+        let mut known = Vec::new();
+        for used in program.gil_uses().iter().filter(|it| it.asks) {
+            known.push(used.at);
+            let called = used.called;
+            let text = Text {
+                message: format!("`{called}` is no test for a free-threaded Python"),
+                label: "asked here".to_owned(),
+                consequence: "the answer is wrong, or there is none".to_owned(),
+                advice: used.advice.to_string(),
+            };
+            report.at(used.at, text, called.to_string(), Vec::new());
+        }
         for (at, kind) in program.shapes() {
             let (message, consequence) = match kind {
                 ShapeKind::NoSuchFreeThreadedTest => (
@@ -23,12 +35,10 @@ impl Rule for GilCheck {
                     "`Py_GIL_DISABLED` is a number and never equals a string",
                     "the test is false on every build",
                 ),
-                ShapeKind::BuildFlagDecidesLocking => (
-                    "how Python was built decides whether a lock is taken",
-                    "a free-threaded build may run with a GIL, and code was never safe without a lock under one",
-                ),
-                ShapeKind::SwitchInterval => continue,
             };
+            if known.contains(&at) {
+                continue;
+            }
             let text = Text {
                 message: message.to_owned(),
                 label: "tested here".to_owned(),

@@ -1,6 +1,5 @@
 //! The check behind `rules/gil-reliance.md`; read that page first.
 
-use crate::facts::ShapeKind;
 use crate::program::Program;
 use crate::rule::{Reporter, Rule, Text};
 
@@ -13,18 +12,17 @@ impl Rule for GilReliance {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
-        for (at, kind) in program.shapes() {
-            if kind != ShapeKind::SwitchInterval {
-                continue;
-            }
+        for used in program.gil_uses().iter().filter(|it| !it.asks) {
+            let called = used.called;
             let text = Text {
-                message: "`sys.setswitchinterval` tunes a GIL that may not be there".to_owned(),
-                label: "set here".to_owned(),
-                consequence: "without a GIL threads run in parallel whatever the interval is"
+                message: format!("`{called}` counts on a GIL that may not be there"),
+                label: "has no effect without a GIL".to_owned(),
+                consequence: "without a GIL threads run in parallel, and what it kept apart \
+                              collides"
                     .to_owned(),
-                advice: "take a lock around what must not be split, and remove the call".to_owned(),
+                advice: used.advice.to_string(),
             };
-            report.at(at, text, "the switch interval".to_owned(), Vec::new());
+            report.at(used.at, text, called.to_string(), Vec::new());
         }
     }
 }

@@ -17,10 +17,15 @@ impl Rule for ThreadStartedInInit {
             .conflicts()
             .iter()
             .filter(|conflict| conflict.defect == Defect::PublishedBeforeInit);
+        let mut reported = Vec::new();
         for conflict in wanted {
             let Some(start) = program.start_in_constructor(conflict) else {
                 continue;
             };
+            if reported.contains(&start) {
+                continue;
+            }
+            reported.push(start);
             let field = program.record(conflict.primary);
             let reader = program.record(conflict.other);
             let place = conflict.place;
@@ -38,7 +43,12 @@ impl Rule for ThreadStartedInInit {
                 (field.at, "set here, after the start".to_owned()),
                 (reader.at, "used here by the new thread".to_owned()),
             ];
-            report.at(start, text, place.to_string(), related);
+            let mut shown = field.clone();
+            shown.at = start;
+            if !conflict.explicit {
+                shown.root = reader.root;
+            }
+            report.record(&shown, text, place.to_string(), related, &[reader]);
         }
     }
 }

@@ -1,0 +1,75 @@
+//! Calls that ask about the GIL wrongly, or count on it: what models say of them, wherever they
+//! stand. No thread needs to reach them.
+
+use super::effect::At;
+use super::link::Links;
+use super::object::FunctionId;
+use crate::facts::{Function, OpKind, Value, ValueId};
+use crate::models::Models;
+use crate::source::name::Name;
+
+/// A call that has to do with the GIL.
+#[derive(Debug, Clone, Copy)]
+pub struct GilUse {
+    /// Where.
+    pub at: At,
+    /// What is called, in full.
+    pub called: Name,
+    /// It asks a question (`gil-check` in the models), rather than counting on an answer
+    /// (`gil-reliance`).
+    pub asks: bool,
+    /// What to do instead.
+    pub advice: Name,
+}
+
+/// All such calls, in the order of modules and functions.
+pub fn uses(links: &Links, models: &Models) -> Vec<GilUse> {
+    let mut found = Vec::new();
+    for (module, (_, facts)) in links.modules.iter().enumerate() {
+        for (index, function) in facts.functions.iter().enumerate() {
+            for op in &function.ops {
+                let OpKind::Call(call) = op.kind else {
+                    continue;
+                };
+                let callee = function.calls[call as usize].callee;
+                let Some(called) = imported_name(function, callee) else {
+                    continue;
+                };
+                let called = models.canonical(&called);
+                let Some(model) = models.function(&called) else {
+                    continue;
+                };
+                let (asks, advice) = match (&model.gil_check, &model.gil_reliance) {
+                    (Some(advice), _) => (true, advice),
+                    (None, Some(advice)) => (false, advice),
+                    (None, None) => continue,
+                };
+                found.push(GilUse {
+                    at: At {
+                        function: FunctionId {
+                            module: u32::try_from(module).unwrap_or(u32::MAX),
+                            index: u32::try_from(index).unwrap_or(0),
+                        },
+                        range: op.range,
+                    },
+                    called: Name::new(&called),
+                    asks,
+                    advice: Name::new(advice),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The dotted name of something imported from a library.
+fn imported_name(function: &Function, value: ValueId) -> Option<String> {
+    match function.value(value) {
+        Value::Module(name) => Some(name.to_string()),
+        Value::Imported { module, name } => Some(format!("{module}.{name}")),
+        Value::Attribute { base, name, .. } => {
+            Some(format!("{}.{name}", imported_name(function, *base)?))
+        }
+        _ => None,
+    }
+}
