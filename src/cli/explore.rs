@@ -320,7 +320,7 @@ fn explore_all(args: &ExploreArgs) -> Result<ExitCode, String> {
     let mut out = io::stdout().lock();
     let written = match args.output_format {
         Format::Text if table => write_table(&mut out, &explored),
-        Format::Text => write_text(&mut out, &explored, &interpreter),
+        Format::Text => write_text(&mut out, &explored, &interpreter, limits.count_all),
         Format::Json => write_json(&mut out, &explored, &interpreter),
         Format::Junit => write_junit(&mut out, &explored),
     };
@@ -449,7 +449,8 @@ fn save(
                 .chars()
                 .map(|it| if it.is_ascii_alphanumeric() { it } else { '-' })
                 .collect();
-            root.join(".raceproof_cache/witnesses")
+            project_root(&current_directory()?)
+                .join(".raceproof_cache/witnesses")
                 .join(format!("{}.json", stem.trim_matches('-')))
         }
     };
@@ -473,6 +474,7 @@ fn write_text(
     out: &mut impl Write,
     explored: &[Explored],
     interpreter: &Interpreter,
+    counted: bool,
 ) -> io::Result<()> {
     for it in explored {
         let Ok(outcome) = &it.outcome else { continue };
@@ -480,7 +482,7 @@ fn write_text(
         if !it.text.is_empty() {
             writeln!(out, "\n{}", it.text.trim_end())?;
         }
-        if outcome.failing_traces > 0 && outcome.traces > 1 && outcome.executions > 1 {
+        if counted && outcome.failing_traces > 0 {
             writeln!(
                 out,
                 "\n{} of {} fail",

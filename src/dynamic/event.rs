@@ -203,6 +203,10 @@ impl Event {
         if self.object() != other.object() || self.object() == 0 {
             return false;
         }
+        // Both ends of a queue: an item can be taken, so putting another one does not matter.
+        if matches!((a, b), (Kind::Put, Kind::Get) | (Kind::Get, Kind::Put)) {
+            return false;
+        }
         let (p, q) = (self.part(), other.part());
         if p == q || p == WHOLE || q == WHOLE {
             return true;

@@ -6,6 +6,8 @@
 //! them, where the second could have come first. A blocking operation could not have come before
 //! the one that enabled it, so an acquire races with the acquire before it, not with the release.
 
+use std::collections::VecDeque;
+
 use rustc_hash::FxHashMap;
 
 use super::event::{Event, Kind, Mode};
@@ -47,6 +49,8 @@ struct Object {
     recent: Vec<usize>,
     /// Steps that wrote it, for blocking operations.
     writes: Vec<usize>,
+    /// Puts into it whose item has not been taken, when it is a queue.
+    items: VecDeque<usize>,
 }
 
 impl Order {
@@ -77,7 +81,14 @@ impl Order {
                 barrier = Some(step);
             }
             let object = (event.object() != 0).then(|| objects.entry(event.object()).or_default());
-            if let Some(object) = &object {
+            let mut object = object;
+            if let Some(object) = &mut object {
+                match event.kind() {
+                    Kind::Put => object.items.push_back(step),
+                    // First in, first out: this item's put comes before.
+                    Kind::Get | Kind::TryOk => direct.extend(object.items.pop_front()),
+                    _ => {}
+                }
                 direct.extend(
                     object
                         .recent
@@ -187,7 +198,10 @@ impl Order {
             .iter()
             .rev()
             .copied()
-            .find(|&it| trace[it].available());
+            .find(|&it| {
+                trace[it].available()
+                    && (event.kind() != Kind::Get || trace[it].kind() != Kind::Put)
+            });
         if let Some(first) = enabling
             && unordered(self, first)
         {
@@ -288,6 +302,13 @@ fn remember(object: &mut Object, trace: &[Event], step: usize, event: Event) {
         Mode::Writes => {
             object.recent.retain(|&it| {
                 let old = trace[it];
+                // The two ends of a queue do not order each other.
+                if matches!(
+                    (old.kind(), event.kind()),
+                    (Kind::Put, Kind::Get) | (Kind::Get, Kind::Put)
+                ) {
+                    return true;
+                }
                 let covered = event.part() == super::event::WHOLE
                     || (old.part() == event.part()
                         && (old.kind() != Kind::Insert || event.kind() == Kind::Insert));

@@ -8,7 +8,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::event::{Event, Kind, Mode};
 use super::fleet::Sites;
-use super::happens_before::Order;
 use super::oracle::Failing;
 use super::protocol::Execution;
 use super::search::{Found, Outcome, Verdict};
@@ -25,7 +24,7 @@ pub fn verdict(outcome: &Outcome) -> String {
     let executions = count(outcome.executions, "schedule");
     match outcome.verdict {
         Verdict::Failing => format!(
-            "failing interleaving found (schedule {} of {executions})",
+            "failing interleaving found at schedule {}",
             outcome.first_failure.unwrap_or(outcome.executions)
         ),
         Verdict::NoneExists => {
@@ -47,7 +46,12 @@ pub fn verdict(outcome: &Outcome) -> String {
 
 /// A number and a noun.
 pub fn count(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+    let plural = match noun {
+        _ if number == 1 => "",
+        _ if noun.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{number} {noun}{plural}")
 }
 
 struct Row {
@@ -143,8 +147,6 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
         entry.0.insert(event.thread());
         entry.1 |= event.kind().mode() == Mode::Writes;
     }
-    let order = Order::of(execution);
-    let conflicting: FxHashSet<u32> = order.conflicting_sites.iter().copied().collect();
     let values: FxHashMap<u32, &str> = execution
         .rare
         .detail
@@ -161,7 +163,7 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
             continue;
         };
         let matters = if event.kind().is_access() {
-            shared && (conflicting.contains(&event.site()) || conflicting.is_empty())
+            shared
         } else {
             !matches!(event.kind(), Kind::Begin | Kind::End)
         };

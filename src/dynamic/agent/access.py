@@ -7,6 +7,7 @@ its event (kind and site).
 
 import collections
 import operator
+import threading
 
 from .core import (
     INSERT, KIND_SHIFT, R, READ, STRUCTURE, UPDATE, WHOLE, WRITE, decide, new_place, sk,
@@ -67,6 +68,8 @@ def _owner(obj, name):
     cls = type(obj)
     how = _class_names.get((cls, name))
     if how is None:
+        if issubclass(cls, threading.local):
+            return None
         if cls is _ModuleType:
             return vars(obj).get("_rp_scope")
         if isinstance(obj, type):
@@ -133,6 +136,8 @@ def _target(obj, name):
         return vars(obj).get("_rp_scope")
     if isinstance(obj, type):
         return obj
+    if issubclass(cls, threading.local):
+        return None
     how = _class_names.get((cls, name)) or _classify(cls, name)
     if how[0] == _CODE and hasattr(type(_lookup(cls, name)[1]), "__set__"):
         return None

@@ -4,7 +4,7 @@ import os
 import random
 import time
 
-from .core import AWAIT, MODE, NOTHING, R, READS, SLEEP, caller_site, sk, step, wait_for
+from .core import AWAIT, MODE, R, SLEEP, WRITES, Change, caller_site, sk, step, wait_for
 
 _EPOCH = 1_700_000_000.0
 real_sleep = time.sleep
@@ -38,29 +38,6 @@ def virtual_monotonic_ns():
     return int(virtual_monotonic() * 1e9)
 
 
-class Change:
-    """What a polling thread waits for: another thread's next operation that writes."""
-
-    __slots__ = ("at",)
-
-    def __init__(self, at):
-        self.at = at
-
-    def ready(self, task):
-        # `reads` counts how far this task has looked.
-        trace = R.trace
-        index = task.index
-        for position in range(self.at, len(trace)):
-            word = trace[position]
-            if word >> 55 != index and MODE[word >> 48 & 63] not in (READS, NOTHING):
-                return True
-        self.at = len(trace)
-        return False
-
-    def describe(self):
-        return "a change by another thread (it polls)"
-
-
 def sleep(seconds):
     """Ends at any time: sleeping orders nothing. A thread that slept before and wrote nothing
     since is polling; it goes on when another thread has written, or when no other can go on."""
@@ -81,7 +58,7 @@ def sleep(seconds):
         polling = True
         for position in range(me.reads + 1, len(trace)):
             word = trace[position]
-            if MODE[word >> 48 & 63] not in (READS, NOTHING):
+            if MODE[word >> 48 & 63] >= WRITES:
                 polling = False
                 break
     if polling:

@@ -75,6 +75,9 @@ def conflict(a, b):
         return False
     if (a ^ b) & OBJECT_MASK or not a & OBJECT_MASK:
         return False
+    if kind_a + kind_b == PUT + GET and kind_a in (PUT, GET):
+        # Both ends of a queue: an item can be taken, so putting another one does not matter.
+        return False
     part_a = a & 1023
     part_b = b & 1023
     if part_a == part_b or part_a == WHOLE or part_b == WHOLE:
@@ -154,6 +157,7 @@ class Task:
         "error",
         "own",
         "inner",
+        "expired",
     )
 
     def __init__(self, index, worker, name):
@@ -178,6 +182,7 @@ class Task:
         # How far it has come: its operations at the program's own sites, and operations of
         # library code since the last of them.
         self.own = 0
+        self.expired = set()
         self.inner = 0
 
     def ready(self, _waiter):
@@ -199,7 +204,7 @@ class Run:
         "ends", "threads", "segment", "segments", "naps", "nap", "sleeping", "wakes",
         "policy", "rng", "hot", "abort", "status", "diverged", "max_steps", "now", "places",
         "objects", "parts", "keep", "detail", "views", "lenient", "counts", "change_points",
-        "hot_steps", "clock_calls", "enabled_log", "notes", "by_position", "inners",
+        "hot_steps", "clock_calls", "since", "enabled_log", "notes", "by_position", "inners",
     )  # fmt: skip
 
 
@@ -304,6 +309,13 @@ def choose():
     if step >= R.max_steps:
         R.status = TOO_LONG
         return None
+    me = R.cur
+    if step - R.since >= SPIN:
+        # Checked at steps that depend on the trace alone, so that every plan sees it alike.
+        R.since = step
+        if not me.done and me.wait is None and spinning(me):
+            me.wait = Change(step)
+            me.pending = me.pending & SITE_MASK | AWAIT << KIND_SHIFT
     naps = R.naps
     while R.nap < len(naps) and naps[R.nap][0] <= step:
         R.sleeping.add(naps[R.nap][1])
@@ -353,6 +365,10 @@ def choose():
         else:
             R.limit = 0
         chosen = R.policy(found)
+    if chosen is not me:
+        R.since = step
+    if R.limit > R.since + SPIN:
+        R.limit = R.since + SPIN
     if R.enabled_log is not None:
         mask = 0
         for t in runnable():
@@ -387,16 +403,39 @@ def arrived(segment):
     return task.done or task.own > own or (task.own == own and task.inner >= R.inners[segment])
 
 
-SPIN = 400
+# A thread that only reads for so many operations in a row is taken to wait in a loop.
+SPIN = 48
+
+
+class Change:
+    """What a polling thread waits for: an operation of another thread that writes."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at):
+        # Position in the trace up to which there was none.
+        self.at = at
+
+    def ready(self, task):
+        trace = R.trace
+        index = task.index
+        for position in range(self.at, len(trace)):
+            word = trace[position]
+            if word >> TASK_SHIFT != index and MODE[word >> KIND_SHIFT & 63] >= WRITES:
+                return True
+        self.at = len(trace)
+        return False
+
+    def describe(self):
+        return "a change by another thread (it polls)"
 
 
 def go_on(found):
     """Tail policy: the running task goes on until it blocks, sleeps, or spins."""
     me = R.cur
-    R.limit = 0 if R.sleeping else len(R.trace) + SPIN
+    R.limit = 0 if R.sleeping else NEVER
     if me in found:
-        kind = me.pending >> KIND_SHIFT & 63
-        if len(found) == 1 or not (kind == SLEEP or spinning(me)):
+        if len(found) == 1 or me.pending >> KIND_SHIFT & 63 != SLEEP:
             return me
     index = me.index
     for task in found:
@@ -406,11 +445,17 @@ def go_on(found):
 
 
 def spinning(me):
+    """Whether the running task did nothing but read a few places again and again."""
     trace = R.trace
     if len(trace) < SPIN:
         return False
-    base = me.index
-    return all(word >> TASK_SHIFT == base for word in trace[-SPIN:])
+    index = me.index
+    last = trace[-SPIN:]
+    if len(set(last)) > SPIN // 4:
+        return False
+    return all(
+        word >> TASK_SHIFT == index and MODE[word >> KIND_SHIFT & 63] == READS for word in last
+    )
 
 
 def seeded_random(found):
@@ -479,7 +524,7 @@ def decide(operation):
         and not R.sleeping
         and me.wait is None
         and (operation >> SITE_SHIFT & 0xFFFFF) not in hot
-        and len(R.trace) < R.max_steps
+        and len(R.trace) < min(R.max_steps, R.since + SPIN)
     ):
         return
     chosen = choose()
@@ -488,6 +533,28 @@ def decide(operation):
     if chosen is None:
         stop()
     hand_over(me, chosen)
+    if me.pending >> KIND_SHIFT & 63 == AWAIT and operation >> KIND_SHIFT & 63 != AWAIT:
+        # It waited in a loop, and something has changed: that is an operation of its own.
+        me.wait = None
+        R.trace.append(R.base | me.pending)
+        if len(R.trace) >= R.limit:
+            decide(operation)
+
+
+# Timed waits shorter than this are polls: they may end at any time, each once for each thread and
+# site. Longer ones are safety nets: they end when nothing else can go on.
+POLL_SECONDS = 1.0
+
+
+def may_expire(timeout, site):
+    """Whether a timed wait is to be a look at the state as it is."""
+    if timeout is None or timeout < 0 or timeout >= POLL_SECONDS:
+        return False
+    expired = R.cur.expired
+    if site in expired:
+        return False
+    expired.add(site)
+    return True
 
 
 def hand_over(me, chosen):
@@ -560,6 +627,7 @@ def begin(plan):
     R.counts = plan.counts
     R.change_points = list(plan.change_points)
     R.hot_steps = 0
+    R.since = 0
     R.rng = random.Random(plan.seed).random if plan.policy else None
     R.abort = False
     R.status = OK

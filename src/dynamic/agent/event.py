@@ -1,7 +1,8 @@
 """`threading.Event` under control: one operation each, so that `is_set` is seen too."""
 
 from .core import (
-    CLEAR, INSPECT, AVAILABLE, R, SET, WAIT, caller_site, place_of, sk, step, wait_for,
+    CLEAR, INSPECT, AVAILABLE, R, SET, WAIT, caller_site, may_expire, place_of, sk, step,
+    wait_for,
 )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ class Event:
         if R.solo and self._flag or not R.active:
             return self._flag
         site = caller_site()
-        if timeout is not None and timeout <= 0:
+        if timeout is not None and timeout <= 0 or may_expire(timeout, site):
             step(sk(INSPECT, site) | place_of(self))
             return self._flag
         operation = sk(WAIT, site) | place_of(self)

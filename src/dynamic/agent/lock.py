@@ -3,8 +3,8 @@
 from _thread import get_ident
 
 from .core import (
-    ACQUIRE, AVAILABLE, INSPECT, R, RELEASE, TRY_FAIL, TRY_OK, Abort, caller_site, place_of, sk,
-    step, wait_for,
+    ACQUIRE, AVAILABLE, INSPECT, R, RELEASE, TRY_FAIL, TRY_OK, Abort, caller_site, may_expire,
+    place_of, sk, step, wait_for,
 )  # fmt: skip
 
 TIMEOUT_MAX = 9223372036.0
@@ -47,11 +47,12 @@ class Lock:
             return True
         if blocking is not True or timeout != -1:
             _check(blocking, timeout)
-            if not blocking or timeout == 0:
-                return self._try()
         if R.abort:
             raise Abort
-        operation = sk(ACQUIRE, caller_site()) | place_of(self)
+        site = caller_site()
+        if not blocking or timeout == 0 or may_expire(timeout, site):
+            return self._try(site)
+        operation = sk(ACQUIRE, site) | place_of(self)
         deadline = None if timeout < 0 else R.now + timeout
         if not wait_for(operation, self, deadline):
             R.trace.append(R.cur.pending | R.base)
@@ -62,12 +63,10 @@ class Lock:
         me.locks.append(self)
         return True
 
-    def _try(self):
+    def _try(self, site):
         kind = TRY_OK if not self.held else TRY_FAIL
-        site = caller_site()
         step(sk(kind, site) | place_of(self))
         # Others may have run while this task waited for its turn.
-        kind = TRY_OK if not self.held else TRY_FAIL
         if self.held:
             R.trace[-1] = R.base | sk(TRY_FAIL, site) | place_of(self)
             return False
@@ -151,7 +150,7 @@ class RLock:
                 raise Abort
             site = caller_site()
             place = place_of(self)
-            if not blocking or timeout == 0:
+            if not blocking or timeout == 0 or may_expire(timeout, site):
                 kind = TRY_OK if self.owner is None else TRY_FAIL
                 step(sk(kind, site) | place)
                 if self.owner is not None:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-from . import clock, event, lock, program, simple_queue, thread
+from . import clock, event, lock, program, selector, simple_queue, thread
 from .core import R, ProcessExit
 
 _RealLock = _thread.LockType
@@ -72,6 +72,7 @@ def install():
     thread.install()
     clock.install()
     program.install()
+    selector.install()
     import _queue
     import queue
 

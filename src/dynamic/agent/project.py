@@ -7,7 +7,7 @@ import os
 import sys
 import types
 
-from . import core
+from . import core, future, selector
 from .access import HOOKS
 from .rewrite import rewrite, scope_statement
 
@@ -126,11 +126,39 @@ class Loader(importlib.machinery.SourceFileLoader):
         return PROJECT.code(self.path)
 
 
+class PatchedLoader:
+    """Loads a module of the standard library and puts it under control."""
+
+    def __init__(self, real, patch):
+        self.real = real
+        self.patch = patch
+
+    def create_module(self, spec):
+        return self.real.create_module(spec)
+
+    def exec_module(self, module):
+        self.real.exec_module(module)
+        self.patch(module)
+
+
+_PATCHES = {
+    "asyncio.base_events": selector.patch_asyncio,
+    "concurrent.futures._base": future.patch_futures,
+    "concurrent.futures.thread": future.patch_pools,
+    "multiprocessing.pool": selector.patch_pool,
+}
+
+
 class Finder:
     """Finds the program's modules before anyone else does."""
 
     @staticmethod
     def find_spec(fullname, path=None, target=None):
+        if fullname in _PATCHES:
+            spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+            if spec is not None:
+                spec.loader = PatchedLoader(spec.loader, _PATCHES[fullname])
+            return spec
         key = (fullname, tuple(path) if path is not None else tuple(sys.path))
         if key in PROJECT.specs:
             location, package = PROJECT.specs[key]

@@ -797,8 +797,7 @@ def _label(node):
 
 def rewrite(tree, new_site):
     """Rewrites a module's tree in place."""
-    Rewriter(tree, new_site).visit(tree)
-    return tree
+    return ast.fix_missing_locations(Rewriter(tree, new_site).visit(tree))
 
 
 def scope_statement(tree):

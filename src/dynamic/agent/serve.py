@@ -183,7 +183,8 @@ class Server:
             self.forked(plan)
             return
         self.runs += 1
-        if self.runs % 256 == 0:
+        # Event loops hold descriptors until they are collected.
+        if self.runs % (32 if "asyncio" in sys.modules else 256) == 0:
             gc.collect()
         pid = os.getpid()
         result = self.execute(plan)

@@ -4,7 +4,8 @@ import collections
 from queue import Empty
 
 from .core import (
-    AVAILABLE, GET, INSPECT, PUT, R, TRY_FAIL, TRY_OK, caller_site, place_of, sk, step, wait_for,
+    AVAILABLE, GET, INSPECT, PUT, R, TRY_FAIL, TRY_OK, caller_site, may_expire, place_of, sk, step,
+    wait_for,
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ class SimpleQueue:
             raise ValueError("'timeout' must be a non-negative number")
         if not R.solo or block and not self._queue:
             site = caller_site()
-            if not block or timeout == 0:
+            if not block or timeout == 0 or may_expire(timeout, site):
                 step(sk(TRY_FAIL, site) | place_of(self))
                 if self._queue:
                     R.trace[-1] = R.base | sk(TRY_OK, site) | place_of(self) | AVAILABLE

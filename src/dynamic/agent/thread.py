@@ -5,11 +5,13 @@ import contextvars
 import itertools
 import sys
 import threading
+import time
 import traceback
 
 from . import core
 from .core import (
-    ALIVE, JOIN, R, Abort, ProcessExit, caller_site, joined, place_of, sk, spawn, step, wait_for,
+    ALIVE, JOIN, R, Abort, ProcessExit, caller_site, joined, may_expire, place_of, sk, spawn,
+    step, wait_for,
 )  # fmt: skip
 
 _Thread = threading.Thread
@@ -121,7 +123,7 @@ def join(self, timeout=None):
     if R.solo and task.done:
         return
     site = caller_site()
-    if timeout is not None and timeout <= 0:
+    if timeout is not None and timeout <= 0 or may_expire(timeout, site):
         step(sk(ALIVE, site) | place_of(task))
         return
     operation = sk(JOIN, site) | place_of(task)
@@ -170,6 +172,14 @@ def start_new_thread(function, args, kwargs=None):
     return task.worker.ident or id(task)
 
 
+def run_timer(self):
+    """`Timer.run`: like a sleep, the interval may end at any time after the start."""
+    time.sleep(self.interval)
+    if not self.finished.is_set():
+        self.function(*self.args, **self.kwargs)
+    self.finished.set()
+
+
 _main_thread = threading.main_thread()
 
 
@@ -196,6 +206,7 @@ def install():
     _Thread.join = join
     _Thread.is_alive = is_alive
     _Thread.__repr__ = thread_repr
+    threading.Timer.run = run_timer
     _thread.start_new_thread = start_new_thread
     _thread.start_new = start_new_thread
     threading._start_new_thread = start_new_thread

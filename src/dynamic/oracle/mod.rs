@@ -62,7 +62,7 @@ impl Failing {
             Self::Raised { class, message, .. } if message.is_empty() => class.clone(),
             Self::Raised { class, message, .. } => format!("{class}: {message}"),
             Self::Exit(status) => status.clone(),
-            Self::Deadlock(_) => "deadlock: threads are left and none can go on".to_owned(),
+            Self::Deadlock(_) => "threads are left and none can go on".to_owned(),
             Self::Crash { signal } => format!("the interpreter died of signal {signal}"),
             Self::NotSerial { result, serial } => format!(
                 "the result {result} comes from no serial order of the threads, which give {}",
