@@ -20,6 +20,7 @@ mod project;
 mod rules;
 mod server;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -40,7 +41,15 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { FAILURE } else { 0 });
         }
     };
-    match args.command {
+    // Nobody looks at what a command that failed has left behind.
+    catch_unwind(AssertUnwindSafe(|| run(args.command))).unwrap_or_else(|_| {
+        output::complain("this is a defect of raceproof: please report it with the lines above");
+        ExitCode::from(FAILURE)
+    })
+}
+
+fn run(command: Command) -> ExitCode {
+    match command {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Rules(args) => rules::run(args),

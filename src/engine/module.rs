@@ -1,5 +1,6 @@
 //! One file to facts: read, decode, parse, extract; or remembered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -196,7 +197,13 @@ fn extract(name: &str, text: &str) -> Module {
             return refused(position, error.to_string());
         }
     };
-    let facts = module_facts(name, text, &parsed);
+    // A defect of ours in one file is no reason to say nothing of the others.
+    let extract = AssertUnwindSafe(|| module_facts(name, text, &parsed));
+    let Ok(facts) = catch_unwind(extract) else {
+        let message =
+            "raceproof failed on this file, which is a defect of raceproof: please report it";
+        return refused(None, message.to_owned());
+    };
     let mut errors = errors(&parsed);
     let more = match errors.len() {
         0 | 1 => String::new(),
