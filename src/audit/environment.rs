@@ -455,7 +455,7 @@ pub(super) fn read_metadata(text: &str, installed: &mut Installed) {
 }
 
 /// The stage of a `Free Threading` classifier, such as `3 - Stable`.
-pub(super) fn free_threading_stage(classifier: &str) -> Option<&str> {
+pub fn free_threading_stage(classifier: &str) -> Option<&str> {
     let rest = classifier.strip_prefix("Programming Language :: Python :: Free Threading")?;
     let stage = rest.trim_start_matches([' ', ':']);
     Some(if stage.is_empty() {

@@ -36,6 +36,10 @@ use supply::{Supplied, supplied};
 use tag::Platform;
 use target::Target;
 
+const NOTHING_HERE: &str = "no dependencies to audit: no lock file (uv.lock, pylock.toml, \
+    poetry.lock, pdm.lock, requirements*.txt, Pipfile.lock) and no environment (.venv, venv, \
+    $VIRTUAL_ENV)";
+
 /// What to audit, and how.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -67,9 +71,13 @@ pub struct Run {
 }
 
 /// Performs an audit. What cannot be read is in [`Audit::problems`]; the audit goes on without it.
-/// `code` is what the analysis of the project's own code found, if one was made.
-pub fn audit(request: &Request, code: Option<Code>) -> Audit {
-    let mut gathered = Gathered::default();
+/// `code` is what the analysis of the project's own code found, if one was made, and `problems`
+/// what it could not read.
+pub fn audit(request: &Request, code: Option<Code>, problems: Vec<Problem>) -> Audit {
+    let mut gathered = Gathered {
+        problems,
+        ..Gathered::default()
+    };
     let mut index = Index::default();
     for path in &request.index_metadata {
         let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
@@ -83,6 +91,14 @@ pub fn audit(request: &Request, code: Option<Code>) -> Audit {
     }
     for path in &request.paths {
         let (subjects, problems) = subject::subjects(path);
+        if subjects.is_empty() && problems.is_empty() {
+            gathered.problems.push(Problem {
+                path: path.display().to_string(),
+                message: NOTHING_HERE.to_owned(),
+                // A project may have code and no dependencies.
+                fatal: code.is_none(),
+            });
+        }
         gathered.problems.extend(problems);
         for subject in subjects {
             gathered.take(subject, request);
@@ -257,6 +273,7 @@ impl Gathered {
         let summary = readiness::summary(
             &self.modules,
             &distributions,
+            code.as_ref(),
             &self.problems,
             self.libraries,
         );

@@ -1,6 +1,8 @@
 //! From modules and distributions to the answer.
 
-use super::outcome::{Distribution, Module, Observation, Problem, Standing, Summary, Verdict};
+use super::outcome::{
+    Code, Distribution, Module, Observation, Problem, Standing, Summary, Verdict,
+};
 
 /// What a module means for its distribution: what was observed counts more than what it declares.
 pub fn standing_of(module: &Module) -> Standing {
@@ -20,6 +22,7 @@ pub fn standing_of(module: &Module) -> Standing {
 pub fn summary(
     modules: &[Module],
     distributions: &[Distribution],
+    code: Option<&Code>,
     problems: &[Problem],
     libraries: usize,
 ) -> Summary {
@@ -45,6 +48,9 @@ pub fn summary(
             Standing::Unproven => unproven.push(module.module.clone()),
             Standing::Ready => {}
         }
+    }
+    if let Some(code) = code.filter(|code| code.errors > 0) {
+        unproven.push(format!("the project's own code ({} errors)", code.errors));
     }
     let count = |verdict| modules.iter().filter(|it| it.verdict == verdict).count();
     let readiness = if !blocked_by.is_empty() {

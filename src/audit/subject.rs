@@ -46,14 +46,7 @@ pub fn subjects(path: &Path) -> (Vec<Subject>, Vec<Problem>) {
         if let Some(environment) = recognise(path) {
             return (vec![Subject::Environment(environment)], Vec::new());
         }
-        let (subjects, mut problems) = of_project(path);
-        if subjects.is_empty() && problems.is_empty() {
-            problems.push(problem(
-                "nothing to audit here: no lock file (uv.lock, pylock.toml, poetry.lock, pdm.lock, \
-                 requirements*.txt, Pipfile.lock) and no environment (.venv, venv, $VIRTUAL_ENV)",
-            ));
-        }
-        return (subjects, problems);
+        return of_project(path);
     }
     if let Some(format) = format_of(path) {
         return (vec![Subject::Lock(path.to_owned(), format)], Vec::new());

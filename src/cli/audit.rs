@@ -1,14 +1,15 @@
 //! `raceproof audit`.
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::audit::outcome::{Audit, Standing};
+use super::audit_code;
+use super::output::{self, Failure};
+use crate::audit::environment;
+use crate::audit::outcome::Standing;
 use crate::audit::report::{self, Format};
 use crate::audit::tag::Platform;
 use crate::audit::target::Target;
@@ -105,12 +106,12 @@ enum OutputFormat {
 
 /// Runs `raceproof audit`.
 pub fn run(args: AuditArgs) -> ExitCode {
-    match request(&args) {
-        Ok(request) => conclude(&args, &request),
-        Err(message) => {
-            super::output::complain(message);
-            ExitCode::from(super::FAILURE)
-        }
+    let audited = request(&args)
+        .map_err(Failure::new)
+        .and_then(|request| conclude(&args, &request));
+    match audited {
+        Ok(code) => code,
+        Err(failure) => failure.tell(),
     }
 }
 
@@ -146,69 +147,57 @@ fn request(args: &AuditArgs) -> Result<Request, String> {
     })
 }
 
-fn conclude(args: &AuditArgs, request: &Request) -> ExitCode {
-    let audit = crate::audit::audit(request, None);
-    let written = match &args.output_file {
-        Some(path) => File::create(path)
-            .and_then(|file| write(args, &audit, false, &mut BufWriter::new(file)))
-            .map_err(|error| format!("{}: {error}", path.display())),
-        None => {
-            let stdout = io::stdout();
-            let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            match write(args, &audit, colour, &mut BufWriter::new(stdout.lock())) {
-                // Whoever reads us has had enough.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
-                other => other.map_err(|error| format!("standard output: {error}")),
-            }
-        }
-    };
-    match written {
-        Ok(true) => {}
-        Ok(false) => {
-            super::output::complain(format_args!(
-                "nothing audited is named `{}`",
-                args.why.as_deref().unwrap_or_default()
-            ));
-            return ExitCode::from(super::FAILURE);
-        }
-        Err(message) => {
-            super::output::complain(message);
-            return ExitCode::from(super::FAILURE);
+fn conclude(args: &AuditArgs, request: &Request) -> Result<ExitCode, Failure> {
+    let mut problems = Vec::new();
+    let mut code = None;
+    if !args.no_code {
+        // A folder that is no environment is a project; the first one's code is analysed.
+        let project = args
+            .paths
+            .iter()
+            .find(|path| path.is_dir() && environment::recognise(path).is_none());
+        if let Some(root) = project {
+            code = audit_code::code(root, args.target, &mut problems)?;
         }
     }
-    if audit.problems.iter().any(|problem| problem.fatal) {
+    let audit = crate::audit::audit(request, code, problems);
+
+    if let Some(name) = &args.why {
+        let mut known = false;
+        output::write_result(args.output_file.as_deref(), |out, _| {
+            known = report::why::write(&audit, name, out)?;
+            Ok(())
+        })?;
+        if !known {
+            return Err(Failure::new(format!("nothing audited is named `{name}`")));
+        }
+    } else {
+        let format = match args.output_format {
+            OutputFormat::Text => Format::Text,
+            OutputFormat::Json => Format::Json,
+            OutputFormat::Sarif => Format::Sarif,
+            OutputFormat::Markdown => Format::Markdown,
+            OutputFormat::Html => Format::Html,
+        };
+        output::write_result(args.output_file.as_deref(), |out, style| {
+            report::write(&audit, format, style.colour, out)
+        })?;
+    }
+
+    let mut unread = audit.problems.iter().filter(|it| it.fatal).peekable();
+    if unread.peek().is_some() {
         // The table tells; other formats may be read by nobody.
         if !matches!(args.output_format, OutputFormat::Text) || args.why.is_some() {
-            for problem in audit.problems.iter().filter(|problem| problem.fatal) {
-                super::output::complain(format_args!("{}: {}", problem.path, problem.message));
+            for problem in unread {
+                output::complain(format_args!("{}: {}", problem.path, problem.message));
             }
         }
-        return ExitCode::from(super::FAILURE);
+        return Ok(ExitCode::from(super::FAILURE));
     }
     let failed = match args.fail_on {
         FailOn::Blocked => audit.summary.readiness == Standing::Blocked,
         FailOn::Unproven => audit.summary.readiness != Standing::Ready,
         FailOn::Never => false,
     };
-    ExitCode::from(u8::from(failed))
-}
-
-/// Returns whether there was anything to say.
-fn write(args: &AuditArgs, audit: &Audit, colour: bool, out: &mut dyn Write) -> io::Result<bool> {
-    let said = match &args.why {
-        Some(name) => report::why::write(audit, name, out)?,
-        None => {
-            let format = match args.output_format {
-                OutputFormat::Text => Format::Text,
-                OutputFormat::Json => Format::Json,
-                OutputFormat::Sarif => Format::Sarif,
-                OutputFormat::Markdown => Format::Markdown,
-                OutputFormat::Html => Format::Html,
-            };
-            report::write(audit, format, colour, out)?;
-            true
-        }
-    };
-    out.flush()?;
-    Ok(said)
+    Ok(ExitCode::from(u8::from(failed)))
 }

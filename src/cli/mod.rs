@@ -6,6 +6,7 @@
 
 mod args;
 mod audit;
+mod audit_code;
 mod baseline;
 mod check;
 mod completions;

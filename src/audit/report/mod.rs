@@ -46,11 +46,17 @@ fn headline(audit: &Audit) -> String {
     let target = audit.target;
     match summary.readiness {
         Standing::Ready => format!("ready for {target}: nothing audited turns the GIL on"),
-        Standing::Unproven => format!(
-            "ready for {target}, but unproven: {} of {} distributions are not decided",
-            summary.unproven.len(),
-            summary.distributions
-        ),
+        Standing::Unproven => match &summary.unproven[..] {
+            [] => format!("ready for {target}, but unproven: not everything could be read"),
+            names if names.len() <= 8 => {
+                format!("ready for {target}, but unproven: {}", names.join(", "))
+            }
+            names => format!(
+                "ready for {target}, but unproven: {} of {} distributions are not decided",
+                names.len(),
+                summary.distributions
+            ),
+        },
         Standing::Blocked => format!("blocked for {target} by: {}", summary.blocked_by.join(", ")),
     }
 }
