@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::link::{Home, Links, Stored, external};
 use super::object::{
@@ -57,6 +57,9 @@ pub enum Binding {
 
 const CALL_ORIGIN: u32 = 1 << 31;
 
+/// Containers made of one another's elements, followed this far.
+const MAX_COPIES: usize = 16;
+
 /// Evaluates values; keeps every answer.
 pub struct Evaluator<'p> {
     /// The program.
@@ -72,6 +75,8 @@ pub struct Evaluator<'p> {
     lineages: FxHashMap<ClassId, Rc<Lineage>>,
     decorated: FxHashMap<(FunctionId, FrameId), SetId>,
     class_models: FxHashMap<Name, Rc<[&'p ClassModel]>>,
+    /// Containers whose elements are being asked for.
+    open_containers: FxHashSet<ObjectId>,
 }
 
 impl<'p> Evaluator<'p> {
@@ -88,6 +93,7 @@ impl<'p> Evaluator<'p> {
             lineages: FxHashMap::default(),
             decorated: FxHashMap::default(),
             class_models: FxHashMap::default(),
+            open_containers: FxHashSet::default(),
         }
     }
 
@@ -1029,7 +1035,18 @@ impl<'p> Evaluator<'p> {
         all
     }
 
+    /// A container that is copied into itself (`x = list(x)`, `x += x`) adds nothing to itself, and
+    /// of long chains of copies the far end is not known.
     fn elements(&mut self, object: ObjectId) -> SetId {
+        if self.open_containers.len() >= MAX_COPIES || !self.open_containers.insert(object) {
+            return SetId::UNKNOWN;
+        }
+        let elements = self.elements_within(object);
+        self.open_containers.remove(&object);
+        elements
+    }
+
+    fn elements_within(&mut self, object: ObjectId) -> SetId {
         let links = self.links;
         match self.arena.get(object).clone() {
             Object::Container(_, Origin::Site { frame, value, .. }) => {

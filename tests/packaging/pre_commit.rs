@@ -63,7 +63,9 @@ impl Repository {
             .env("PIP_FIND_LINKS", &self.wheels)
             // As a release is built, but for the optimiser.
             .env("MATURIN_PEP517_ARGS", "--profile dev")
-            .env("CARGO_TARGET_DIR", target())
+            // Not where this repository is built: cargo takes a clone for the same package, and
+            // the one's artifacts for the other's.
+            .env("CARGO_TARGET_DIR", target().join("hook"))
             .env_remove("GIT_DIR")
             .env_remove("GIT_INDEX_FILE")
     }
