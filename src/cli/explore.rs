@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::output::complain;
 use crate::dynamic::agent_process::{AgentError, Isolation, Target};
+use crate::dynamic::emit_test;
 use crate::dynamic::fleet::Fleet;
 use crate::dynamic::interpreter::{self, Interpreter};
 use crate::dynamic::oracle::Serial;
@@ -111,6 +112,9 @@ pub struct ExploreArgs {
     /// Write the failing interleaving here [default: .raceproof_cache/witnesses of the project].
     #[arg(long, value_name = "FILE")]
     witness: Option<PathBuf>,
+    /// Write a pytest file that fails as long as the failing interleaving does.
+    #[arg(long, value_name = "FILE")]
+    emit_test: Option<PathBuf>,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
     output_format: Format,
@@ -133,6 +137,9 @@ pub struct ReplayArgs {
     /// Replay so many times.
     #[arg(long, value_name = "N", default_value_t = 1)]
     times: u32,
+    /// Enter the debugger where the exception is raised.
+    #[arg(long, conflicts_with = "times")]
+    pdb: bool,
 }
 
 /// The nearest directory above `start` that looks like a project; `start` when none does.
@@ -228,6 +235,17 @@ impl ExploreArgs {
                 directory,
             }]);
         }
+        if let Some(node) = &self.pytest {
+            let directory = current_directory()?;
+            return Ok(vec![Target {
+                kind: "pytest",
+                target: node.clone(),
+                function: None,
+                argv: Vec::new(),
+                root: project_root(&directory),
+                directory,
+            }]);
+        }
         let name = self.target.as_deref().unwrap_or_default();
         let path = Path::new(name);
         if !path.is_dir() {
@@ -304,7 +322,10 @@ pub fn explore(args: ExploreArgs) -> ExitCode {
 fn explore_all(args: &ExploreArgs) -> Result<ExitCode, String> {
     let limits = args.limits()?;
     let interpreter = interpreter::find(args.python.as_deref())?;
-    let targets = args.targets()?;
+    let mut targets = args.targets()?;
+    if args.pytest.is_some() {
+        targets = each_test(&interpreter, targets)?;
+    }
     let table = args
         .target
         .as_ref()
@@ -347,6 +368,26 @@ fn explore_all(args: &ExploreArgs) -> Result<ExitCode, String> {
     }))
 }
 
+/// The tests that a pytest node names, each as a target of its own.
+fn each_test(interpreter: &Interpreter, targets: Vec<Target>) -> Result<Vec<Target>, String> {
+    let mut tests = Vec::new();
+    for target in targets {
+        let patience = Duration::from_secs(20);
+        let fleet = Fleet::start(
+            interpreter.clone(),
+            target.clone(),
+            Isolation::Fork,
+            patience,
+        )
+        .map_err(|error| told(&error))?;
+        tests.extend(fleet.items().iter().map(|item| Target {
+            target: item.clone(),
+            ..target.clone()
+        }));
+    }
+    Ok(tests)
+}
+
 fn explore_one(
     args: &ExploreArgs,
     interpreter: &Interpreter,
@@ -364,7 +405,12 @@ fn explore_one(
         .budget
         .clamp(Duration::from_secs(2), Duration::from_secs(20));
     let root = target.root.clone();
-    let mut fleet = match Fleet::start(interpreter.clone(), target, args.isolation(), patience) {
+    // pytest keeps modules and fixtures alive, so the state of one run would reach the next.
+    let isolation = match args.isolation() {
+        Isolation::Auto if target.kind == "pytest" => Isolation::Fork,
+        other => other,
+    };
+    let mut fleet = match Fleet::start(interpreter.clone(), target, isolation, patience) {
         Ok(fleet) => fleet,
         Err(error) => return failed(told(&error)),
     };
@@ -462,12 +508,38 @@ fn save(
     }
     fs::write(&path, text).map_err(failed)?;
     let directory = current_directory()?;
+    if let Some(file) = &args.emit_test {
+        let told = |error: io::Error| format!("{}: {error}", file.display());
+        let parent = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let parent = fs::canonicalize(parent).map_err(told)?;
+        let text = emit_test::text(&witness, &way(&parent, root))?;
+        fs::write(file, text).map_err(told)?;
+    }
     let shown = path.strip_prefix(&directory).unwrap_or(&path);
     let mut command = format!("raceproof replay {}", shown.display());
     if project_root(&directory) != root {
         command.push_str(&format!(" --root {}", root.display()));
     }
     Ok(Some(command))
+}
+
+/// The relative path from one directory to another; both absolute.
+fn way(from: &Path, to: &Path) -> PathBuf {
+    let common = from
+        .components()
+        .zip(to.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let up = from.components().skip(common).map(|_| "..");
+    let mut path: PathBuf = up.collect();
+    path.extend(to.components().skip(common));
+    if path.as_os_str().is_empty() {
+        path.push(".");
+    }
+    path
 }
 
 fn write_text(
@@ -694,6 +766,37 @@ pub fn replay(args: ReplayArgs) -> ExitCode {
     }
 }
 
+/// Replays with the debugger on the terminal.
+fn debug(
+    witness: &Witness,
+    interpreter: &Interpreter,
+    root: &Path,
+) -> Result<ExitCode, String> {
+    let text = emit_test::text(witness, Path::new("/").join(root).as_path())?;
+    let script = env::temp_dir().join(format!("raceproof-replay-{}.py", std::process::id()));
+    let told = |error: io::Error| format!("{}: {error}", script.display());
+    let mut file = fs::File::create_new(&script).map_err(told)?;
+    let outcome = file
+        .write_all(text.as_bytes())
+        .and_then(|()| {
+            std::process::Command::new(&interpreter.path)
+                .arg(&script)
+                .arg("--pdb")
+                .env("PYTHONHASHSEED", "0")
+                .env("PYTHONDONTWRITEBYTECODE", "1")
+                .status()
+        })
+        .map_err(told);
+    let removed = fs::remove_file(&script).map_err(told);
+    let status = outcome?;
+    removed?;
+    Ok(match status.code() {
+        Some(0) => ExitCode::SUCCESS,
+        Some(1) => ExitCode::from(FOUND),
+        _ => ExitCode::from(super::FAILURE),
+    })
+}
+
 fn replayed(args: &ReplayArgs) -> Result<ExitCode, String> {
     let directory = current_directory()?;
     let root = match &args.root {
@@ -705,6 +808,9 @@ fn replayed(args: &ReplayArgs) -> Result<ExitCode, String> {
     let witness = Witness::load(&args.witness, &root)
         .map_err(|why| format!("{} is refused: {why}", args.witness.display()))?;
     let interpreter = interpreter::find(args.python.as_deref())?;
+    if args.pdb {
+        return debug(&witness, &interpreter, &root);
+    }
     let target = witness.target(&root, &directory);
     let mut fleet = Fleet::start(
         interpreter.clone(),

@@ -8,6 +8,7 @@
 //! Nothing here knows the static analysis.
 
 pub mod agent_process;
+pub mod emit_test;
 pub mod event;
 pub mod fleet;
 pub mod happens_before;

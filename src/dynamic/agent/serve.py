@@ -164,7 +164,8 @@ def watch(read_fd):
 class Server:
     """Runs plans as they come."""
 
-    def __init__(self, channel, body, isolate):
+    def __init__(self, channel, body, isolate, keep_modules=False):
+        self.keep_modules = keep_modules
         self.channel = channel
         self.body = body
         self.isolate = isolate
@@ -201,7 +202,8 @@ class Server:
             from . import detail as details
 
             details.install()
-        PROJECT.reset()
+        if not self.keep_modules:
+            PROJECT.reset()
         try:
             return program.run(self.body, plan)
         finally:
@@ -228,7 +230,8 @@ def prepare(options):
     os.chdir(directory)
     kind = options["kind"]
     target = options["target"]
-    first = os.path.dirname(os.path.abspath(target)) if kind in ("script", "function") else directory
+    in_file = kind in ("script", "function")
+    first = os.path.dirname(os.path.abspath(target)) if in_file else directory
     sys.path[:] = [p for p in sys.path if p not in ("",)]
     sys.path.insert(0, first)
     patch.install()
@@ -265,8 +268,7 @@ def main(options, channel):
     if options["kind"] == "pytest":
         from . import pytest_items
 
-        pytest_items.serve(options, channel, hello)
-        patch.real_exit(0)
+        pytest_items.serve_items(options, channel, hello)
     try:
         made = program.Program(
             options["kind"], options["target"], options.get("function"), options["argv"]
