@@ -193,15 +193,9 @@ impl Order {
                 && !previous.is_some_and(|it| it > first && order.before(trace, first, it))
                 && previous != Some(first)
         };
-        let enabling = object
-            .writes
-            .iter()
-            .rev()
-            .copied()
-            .find(|&it| {
-                trace[it].available()
-                    && (event.kind() != Kind::Get || trace[it].kind() != Kind::Put)
-            });
+        let enabling = object.writes.iter().rev().copied().find(|&it| {
+            trace[it].available() && (event.kind() != Kind::Get || trace[it].kind() != Kind::Put)
+        });
         if let Some(first) = enabling
             && unordered(self, first)
         {

@@ -11,7 +11,7 @@ mod run;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use rustc_hash::FxHashMap;
 
@@ -291,6 +291,11 @@ impl Snapshot {
 
     /// The built-in models and those of the settings.
     fn models(&self, settings: &Settings) -> Arc<Models> {
+        /// Read once in a process: they take longer to read than a small project to analyse.
+        static BUILTIN: LazyLock<Arc<Models>> = LazyLock::new(|| Arc::new(Models::builtin()));
+        if settings.models.is_empty() {
+            return Arc::clone(&BUILTIN);
+        }
         let key = settings.models.iter().fold(0, |seed, model| {
             xxhash_rust::xxh3::xxh3_64_with_seed(model.text.as_bytes(), seed)
         });
@@ -302,7 +307,7 @@ impl Snapshot {
         if let Some((_, models)) = known.as_ref().filter(|(of, _)| *of == key) {
             return Arc::clone(models);
         }
-        let mut models = Models::builtin();
+        let mut models = Models::clone(&BUILTIN);
         for model in &settings.models {
             // `Settings::resolve` refused files that do not load.
             let _ = models.load(&model.text);
