@@ -673,6 +673,7 @@ impl<'a> Walker<'a> {
         let many = frame.loop_depth > 0;
         frame.function.calls.push(Call {
             callee,
+            result: ValueId::UNKNOWN,
             arguments,
             keywords,
             starred,
@@ -681,6 +682,8 @@ impl<'a> Walker<'a> {
             many,
         });
         self.op(OpKind::Call(index), range);
+        let result = self.value(Value::Call(index));
+        self.frame().function.calls[index as usize].result = result;
         if let Some((base, spelled, method)) = receiver {
             match method {
                 "acquire" => self.acquire_call(call, index, base, spelled, range),
@@ -704,7 +707,7 @@ impl<'a> Walker<'a> {
                 _ => {}
             }
         }
-        self.value(Value::Call(index))
+        result
     }
 
     fn frame_list(&self, list: super::List) -> Vec<ValueId> {

@@ -299,6 +299,8 @@ pub struct Control {
 pub struct Call {
     /// What is called.
     pub callee: ValueId,
+    /// The value of the call.
+    pub result: ValueId,
     /// Positional arguments; a starred one is wrapped in [`Value::Element`].
     pub arguments: List,
     /// Keyword arguments, `**` left out.

@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::link::{Home, Links, Stored, external};
 use super::object::{
@@ -57,8 +57,11 @@ pub enum Binding {
 
 const CALL_ORIGIN: u32 = 1 << 31;
 
-/// Containers made of one another's elements, followed this far.
-const MAX_COPIES: usize = 16;
+/// Functions bound in more ways than this are bound by their receiver alone.
+const MAX_BINDINGS: u32 = 24;
+
+/// Longer chains of questions are cut: the rest is "not known".
+const MAX_QUESTIONS: u32 = 120;
 
 /// Evaluates values; keeps every answer.
 pub struct Evaluator<'p> {
@@ -75,8 +78,11 @@ pub struct Evaluator<'p> {
     lineages: FxHashMap<ClassId, Rc<Lineage>>,
     decorated: FxHashMap<(FunctionId, FrameId), SetId>,
     class_models: FxHashMap<Name, Rc<[&'p ClassModel]>>,
-    /// Containers whose elements are being asked for.
-    open_containers: FxHashSet<ObjectId>,
+    elements: FxHashMap<ObjectId, SetId>,
+    /// Frames each function has been bound in.
+    bindings: FxHashMap<FunctionId, u32>,
+    /// How many questions are open.
+    depth: u32,
 }
 
 impl<'p> Evaluator<'p> {
@@ -93,7 +99,9 @@ impl<'p> Evaluator<'p> {
             lineages: FxHashMap::default(),
             decorated: FxHashMap::default(),
             class_models: FxHashMap::default(),
-            open_containers: FxHashSet::default(),
+            elements: FxHashMap::default(),
+            bindings: FxHashMap::default(),
+            depth: 0,
         }
     }
 
@@ -287,8 +295,13 @@ impl<'p> Evaluator<'p> {
         if let Some(&known) = self.values.get(&(frame, value)) {
             return known;
         }
+        if self.depth >= MAX_QUESTIONS {
+            return SetId::UNKNOWN;
+        }
         self.values.insert((frame, value), SetId::UNKNOWN);
+        self.depth += 1;
         let result = self.compute(frame, value);
+        self.depth -= 1;
         self.values.insert((frame, value), result);
         result
     }
@@ -1038,15 +1051,21 @@ impl<'p> Evaluator<'p> {
     /// A container that is copied into itself (`x = list(x)`, `x += x`) adds nothing to itself, and
     /// of long chains of copies the far end is not known.
     fn elements(&mut self, object: ObjectId) -> SetId {
-        if self.open_containers.len() >= MAX_COPIES || !self.open_containers.insert(object) {
+        if let Some(&known) = self.elements.get(&object) {
+            return known;
+        }
+        if self.depth >= MAX_QUESTIONS {
             return SetId::UNKNOWN;
         }
-        let elements = self.elements_within(object);
-        self.open_containers.remove(&object);
-        elements
+        self.elements.insert(object, SetId::UNKNOWN);
+        self.depth += 1;
+        let result = self.find_elements(object);
+        self.depth -= 1;
+        self.elements.insert(object, result);
+        result
     }
 
-    fn elements_within(&mut self, object: ObjectId) -> SetId {
+    fn find_elements(&mut self, object: ObjectId) -> SetId {
         let links = self.links;
         match self.arena.get(object).clone() {
             Object::Container(_, Origin::Site { frame, value, .. }) => {
@@ -1092,14 +1111,8 @@ impl<'p> Evaluator<'p> {
                 if value & CALL_ORIGIN != 0 {
                     let call = value & !CALL_ORIGIN;
                     let function = links.function(function_id);
-                    let id = function
-                        .values
-                        .iter()
-                        .position(|it| *it == Value::Call(call))
-                        .and_then(|at| u32::try_from(at).ok());
-                    if let Some(id) = id {
-                        all = self.put_into(function_id, ValueId(id), frame);
-                    }
+                    let id = function.calls[call as usize].result;
+                    all = self.put_into(function_id, id, frame);
                     // `defaultdict(C)`: what the factory makes.
                     if all == SetId::UNKNOWN && name.as_str() == "collections.defaultdict" {
                         let arguments = function.list(function.calls[call as usize].arguments);
@@ -1137,7 +1150,7 @@ impl<'p> Evaluator<'p> {
             for &Stored { function, value } in stored {
                 let storing = match home {
                     Home::Local(..) => frame,
-                    Home::Global(..) => {
+                    Home::Global(..) | Home::Class(..) => {
                         if function.index == 0 {
                             self.module_frame(function.module)
                         } else {
@@ -1596,11 +1609,22 @@ impl<'p> Evaluator<'p> {
                 }
             }
         }
-        self.arena.frame(Frame {
+        let mut frame = Frame {
             function: callee,
             environment,
             arguments,
-        })
+        };
+        if !self.arena.has_frame(&frame) {
+            let bindings = self.bindings.entry(callee).or_default();
+            *bindings += 1;
+            if *bindings > MAX_BINDINGS {
+                // A function called in many ways: only whose method it is still counts.
+                for argument in frame.arguments.iter_mut().skip(1) {
+                    *argument = SetId::UNKNOWN;
+                }
+            }
+        }
+        self.arena.frame(frame)
     }
 
     /// What of an argument is worth telling frames apart by.

@@ -26,6 +26,8 @@ pub enum Home {
     Attribute(ClassId, Name),
     /// One that a module-level name holds.
     Global(ModuleIndex, Name),
+    /// One made in the body of a class.
+    Class(ClassId, Name),
     /// One made by a value of a function and used under a local name.
     Local(FunctionId, ValueId),
 }
@@ -44,9 +46,13 @@ pub struct Links {
     globals: Vec<FxHashMap<Name, u32>>,
     fields: FxHashMap<ClassId, Vec<Name>>,
     script_folders: FxHashSet<String>,
+    /// Package of each module; see [`Links::package`].
+    packages: Vec<u32>,
+    /// Functions that touch what threads share; see [`Links::touches`].
+    touching: Vec<Vec<bool>>,
 }
 
-/// Names with a meaning of their own.
+/// The class in whose body, or in a function of whose body, a function is defined.
 pub fn class_of_method(facts: &ModuleFacts, function: &Function) -> Option<u32> {
     let mut current = function;
     loop {
@@ -60,15 +66,90 @@ pub fn class_of_method(facts: &ModuleFacts, function: &Function) -> Option<u32> 
     }
 }
 
+/// A folder that is no package and holds more modules than this is not one program.
+const MAX_LOOSE: u32 = 64;
+
+/// See [`Links::touches`].
+fn touching_functions(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<bool> {
+    let mut touching: Vec<bool> = facts
+        .functions
+        .iter()
+        .map(|function| touches_itself(function, spawning))
+        .collect();
+    let mut by_name: FxHashMap<Name, Vec<usize>> = FxHashMap::default();
+    for (index, function) in facts.functions.iter().enumerate() {
+        for call in &function.calls {
+            if let Value::Attribute { name, .. } | Value::Global(name) | Value::Captured(name) =
+                function.value(call.callee)
+            {
+                by_name.entry(*name).or_default().push(index);
+            }
+        }
+    }
+    let mut pending: Vec<usize> = (0..touching.len()).filter(|&it| touching[it]).collect();
+    while let Some(index) = pending.pop() {
+        let name = facts.functions[index].name;
+        for &caller in by_name.get(&name).into_iter().flatten() {
+            if !touching[caller] {
+                touching[caller] = true;
+                pending.push(caller);
+            }
+        }
+    }
+    touching
+}
+
+fn touches_itself(function: &Function, spawning: &FxHashSet<Name>) -> bool {
+    let is_outside = |value: ValueId| {
+        matches!(
+            function.value(value),
+            Value::Global(_) | Value::Read(_) | Value::Imported { .. } | Value::Class(_)
+        )
+    };
+    function.ops.iter().any(|op| match op.kind {
+        OpKind::ReadVariable { .. }
+        | OpKind::WriteVariable { .. }
+        | OpKind::Acquire { .. }
+        | OpKind::Release { .. }
+        | OpKind::Enter { .. } => true,
+        OpKind::Write { base, .. } | OpKind::Delete { base, .. } => {
+            is_outside(base) || function.name.as_str() == "__new__" || is_class(function, base)
+        }
+        OpKind::ItemWrite { base, .. } | OpKind::ItemDelete { base, .. } => is_outside(base),
+        OpKind::Call(call) => match function.value(function.calls[call as usize].callee) {
+            Value::Attribute { name, base, .. } => {
+                spawning.contains(name) || is_outside(*base) || is_class(function, *base)
+            }
+            Value::Global(name) => spawning.contains(name),
+            _ => false,
+        },
+        _ => false,
+    })
+}
+
+/// Whether a value is the `cls` of a class method.
+fn is_class(function: &Function, value: ValueId) -> bool {
+    matches!(function.value(value), Value::Parameter(0))
+        && function
+            .parameters
+            .first()
+            .is_some_and(|it| matches!(it.name.as_str(), "cls" | "klass" | "mcs"))
+}
+
 impl Links {
     /// Links modules; their order decides their indices.
-    pub fn new(modules: Vec<(FileId, Arc<ModuleFacts>)>) -> Self {
+    ///
+    /// `spawning` are the names of functions and methods that may start a thread.
+    pub fn new(modules: Vec<(FileId, Arc<ModuleFacts>)>, spawning: &FxHashSet<Name>) -> Self {
         let mut paths = FxHashMap::default();
         let mut globals = Vec::with_capacity(modules.len());
         for (index, (_, facts)) in modules.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let stem = facts.path.strip_suffix(".py").unwrap_or(&facts.path);
-            let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
+            let stem = match stem {
+                "__init__" => "",
+                stem => stem.strip_suffix("/__init__").unwrap_or(stem),
+            };
             paths.entry(stem.to_owned()).or_insert(index);
             let names = facts.globals.iter().enumerate();
             globals.push(
@@ -86,9 +167,13 @@ impl Links {
             globals,
             fields: FxHashMap::default(),
             script_folders: FxHashSet::default(),
+            packages: Vec::new(),
+            touching: Vec::new(),
         };
         links.collect_stores();
         links.collect_script_folders();
+        links.collect_packages();
+        links.collect_touching(spawning);
         links
     }
 
@@ -100,6 +185,56 @@ impl Links {
                 self.script_folders.insert(folder.to_owned());
             }
         }
+    }
+
+    fn collect_packages(&mut self) {
+        let mut ids: FxHashMap<String, u32> = FxHashMap::default();
+        let mut loose: FxHashMap<&str, u32> = FxHashMap::default();
+        for (_, facts) in &self.modules {
+            let folder = facts.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            *loose.entry(folder).or_default() += 1;
+        }
+        let mut packages = Vec::with_capacity(self.modules.len());
+        for (_, facts) in &self.modules {
+            let mut folder = facts.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let mut name = if loose.get(folder).is_some_and(|&it| it > MAX_LOOSE) {
+                // Many modules in one folder that is no package: each stands for itself.
+                facts.path.clone()
+            } else {
+                folder.to_owned()
+            };
+            while self.paths.contains_key(folder) {
+                name = folder.to_owned();
+                match folder.rsplit_once('/') {
+                    Some((above, _)) => folder = above,
+                    None => break,
+                }
+            }
+            let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            packages.push(*ids.entry(name).or_insert(next));
+        }
+        self.packages = packages;
+    }
+
+    /// The package a module belongs to: the outermost folder with an `__init__` above it, or the
+    /// folder itself. What lies in another package is a library.
+    pub fn package(&self, module: ModuleIndex) -> u32 {
+        self.packages[module as usize]
+    }
+
+    /// Whether a function, or one of its module that it calls by name, touches state of a module
+    /// or class, takes a lock or starts a thread.
+    pub fn touches(&self, id: FunctionId) -> bool {
+        self.touching[id.module as usize][id.index as usize]
+    }
+
+    fn collect_touching(&mut self, spawning: &FxHashSet<Name>) {
+        use rayon::prelude::*;
+        self.touching = self
+            .modules
+            .par_iter()
+            .map(|(_, facts)| touching_functions(facts, spawning))
+            .collect();
     }
 
     /// Whether the modules of a folder belong to a script beside them.
@@ -213,6 +348,18 @@ impl Links {
         for module in 0..self.modules.len() {
             let facts = Arc::clone(&self.modules[module].1);
             let module = u32::try_from(module).unwrap_or(u32::MAX);
+            for (index, class) in facts.classes.iter().enumerate() {
+                let owner = FunctionId {
+                    module,
+                    index: class.owner,
+                };
+                let index = u32::try_from(index).unwrap_or(0);
+                for &(name, value) in &class.attributes {
+                    self.homes
+                        .entry((owner, value))
+                        .or_insert(Home::Class(ClassId { module, index }, name));
+                }
+            }
             for (index, function) in facts.functions.iter().enumerate() {
                 let id = FunctionId {
                     module,
@@ -301,7 +448,12 @@ impl Links {
         class: Option<ClassId>,
         is_self: &dyn Fn(ValueId) -> bool,
         base: ValueId,
+        depth: u32,
     ) -> Option<Home> {
+        // Values that loops join with themselves are cyclic.
+        if depth > 4 {
+            return None;
+        }
         match function.value(base) {
             Value::Attribute { base, name, .. } if is_self(*base) => {
                 Some(Home::Attribute(class?, *name))
@@ -318,11 +470,11 @@ impl Links {
             Value::Join(list) => function
                 .list(*list)
                 .iter()
-                .find_map(|&part| self.home(id, function, class, is_self, part)),
+                .find_map(|&part| self.home(id, function, class, is_self, part, depth + 1)),
             Value::Combined(list) => function
                 .list(*list)
                 .first()
-                .and_then(|&part| self.home(id, function, class, is_self, part)),
+                .and_then(|&part| self.home(id, function, class, is_self, part, depth + 1)),
             _ => None,
         }
     }
@@ -342,7 +494,7 @@ impl Links {
         ) {
             return;
         }
-        if let Some(home) = self.home(id, function, class, is_self, base) {
+        if let Some(home) = self.home(id, function, class, is_self, base, 0) {
             self.elements.entry(home).or_default().push(Stored {
                 function: id,
                 value,

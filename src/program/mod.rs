@@ -118,7 +118,8 @@ impl Program {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Self {
         let functions = modules.iter().map(|(_, it)| it.function_count()).sum();
-        let links = Links::new(modules);
+        let spawning = roots::Shared::spawning_names(models);
+        let links = Links::new(modules, &spawning);
         let all = 0..u32::try_from(links.modules.len()).unwrap_or(u32::MAX);
         let shared = roots::Shared {
             module_objects: all
@@ -126,7 +127,7 @@ impl Program {
                 .into_par_iter()
                 .flat_map_iter(|module| roots::module_objects(&links, models, module))
                 .collect(),
-            spawning: roots::Shared::spawning_names(models),
+            spawning,
         };
         let found: Vec<ModuleRoots> = all
             .into_par_iter()

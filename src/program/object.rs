@@ -229,6 +229,11 @@ impl Arena {
         id
     }
 
+    /// Whether a frame has been met before.
+    pub fn has_frame(&self, frame: &Frame) -> bool {
+        self.frame_ids.contains_key(frame)
+    }
+
     /// The frame with this id.
     pub fn frame_of(&self, id: FrameId) -> &Frame {
         &self.frames[id.0 as usize].0

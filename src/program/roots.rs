@@ -14,7 +14,7 @@ use super::effect::{Action, At, Effect, Mode, Place, PlaceAccess, Slot, Spawn};
 use super::evaluate::Evaluator;
 use super::link::Links;
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
-use super::summary::Summaries;
+use super::summary::{Follow, Summaries};
 use super::{Callers, Options};
 use crate::facts::{DirectiveKind, OpKind, Value};
 use crate::models::{LockKind, Models, Threads};
@@ -201,13 +201,14 @@ pub fn module_roots(
     module: ModuleIndex,
 ) -> ModuleRoots {
     let mut finder = Finder {
-        summaries: Summaries::new(Evaluator::new(links, models)),
+        summaries: Summaries::new(Evaluator::new(links, models), module),
         links,
         module,
         shared,
         options,
         result: ModuleRoots::default(),
         keys: FxHashMap::default(),
+        frame_keys: FxHashMap::default(),
         words: FxHashMap::default(),
     };
     finder.find();
@@ -226,6 +227,7 @@ struct Finder<'p> {
     options: &'p Options,
     result: ModuleRoots,
     keys: FxHashMap<ObjectId, u64>,
+    frame_keys: FxHashMap<FrameId, u64>,
     words: FxHashMap<Place, Name>,
 }
 
@@ -701,6 +703,13 @@ impl Finder<'_> {
     // ---- trees -------------------------------------------------------------------------------
 
     fn run_entry(&mut self, entry: &Entry) {
+        // Of a function that any thread may call, only what it does to state of modules and
+        // classes is of interest.
+        self.summaries.follow = if entry.group.is_none() && entry.kind == RootKind::Caller {
+            Follow::Touching
+        } else {
+            Follow::Package
+        };
         let summary = self.summaries.summary(entry.frame);
         let function = self.summaries.eval.arena.frame_of(entry.frame).function;
         let tree = (u64::from(self.module) << 32) | self.result.roots.len() as u64;
@@ -978,15 +987,106 @@ impl Finder<'_> {
         hasher.finish()
     }
 
-    /// The identity of an object in the whole program.
+    /// The identity of an object in the whole program: it does not depend on the order in which
+    /// objects were met. An object refers only to objects and frames interned before it, so the
+    /// recursion ends.
     fn key(&mut self, object: ObjectId) -> u64 {
+        use std::hash::{BuildHasher, Hash, Hasher};
         if let Some(&known) = self.keys.get(&object) {
             return known;
         }
-        self.keys.insert(object, 0);
-        let key = canonical(&self.summaries.eval, object, 0);
+        let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+        let data = self.summaries.eval.arena.get(object).clone();
+        std::mem::discriminant(&data).hash(&mut hasher);
+        match data {
+            Object::Constant(_) => {}
+            Object::Module(module) => module.hash(&mut hasher),
+            Object::External(name) => name.as_str().hash(&mut hasher),
+            Object::Function(id, frame) => {
+                id.hash(&mut hasher);
+                self.frame_key(frame).hash(&mut hasher);
+            }
+            Object::Class(class) => class.hash(&mut hasher),
+            Object::Bound(receiver, function) => {
+                self.key(receiver).hash(&mut hasher);
+                self.key(function).hash(&mut hasher);
+            }
+            Object::Method(receiver, name) => {
+                self.key(receiver).hash(&mut hasher);
+                name.as_str().hash(&mut hasher);
+            }
+            Object::Instance(class, origin) => {
+                class.hash(&mut hasher);
+                self.origin_key(origin).hash(&mut hasher);
+            }
+            Object::Foreign(name, origin) => {
+                name.as_str().hash(&mut hasher);
+                self.origin_key(origin).hash(&mut hasher);
+            }
+            Object::Container(_, origin) => self.origin_key(origin).hash(&mut hasher),
+            Object::Tuple(sets) => {
+                for set in sets {
+                    self.set_key(set).hash(&mut hasher);
+                }
+            }
+            Object::Partial(frame, call) => {
+                self.frame_key(frame).hash(&mut hasher);
+                call.hash(&mut hasher);
+            }
+            Object::Context(frame) | Object::Variables(frame) => {
+                self.frame_key(frame).hash(&mut hasher);
+            }
+            Object::NamedLock(owner, name) => {
+                owner.map(|owner| self.key(owner)).hash(&mut hasher);
+                name.as_str().hash(&mut hasher);
+            }
+            Object::Super(class, receiver) => {
+                class.hash(&mut hasher);
+                self.key(receiver).hash(&mut hasher);
+            }
+        }
+        let key = hasher.finish();
         self.keys.insert(object, key);
         key
+    }
+
+    fn origin_key(&mut self, origin: Origin) -> u64 {
+        match origin {
+            Origin::Site { frame, value, .. } => {
+                self.frame_key(frame).wrapping_mul(31) ^ u64::from(value)
+            }
+            Origin::Assumed { shared } => 7 + u64::from(shared),
+            Origin::Static => 9,
+        }
+    }
+
+    fn frame_key(&mut self, frame: FrameId) -> u64 {
+        use std::hash::{BuildHasher, Hash, Hasher};
+        if frame == FrameId::NONE {
+            return 0;
+        }
+        if let Some(&known) = self.frame_keys.get(&frame) {
+            return known;
+        }
+        let data = self.summaries.eval.arena.frame_of(frame).clone();
+        let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+        data.function.hash(&mut hasher);
+        self.frame_key(data.environment).hash(&mut hasher);
+        for set in data.arguments {
+            self.set_key(set).hash(&mut hasher);
+        }
+        let key = hasher.finish();
+        self.frame_keys.insert(frame, key);
+        key
+    }
+
+    /// Order-free: sets list their members in the order of interning.
+    fn set_key(&mut self, set: super::object::SetId) -> u64 {
+        let members = self.summaries.eval.arena.members(set).to_vec();
+        members
+            .into_iter()
+            .map(|object| self.key(object))
+            .fold(0, u64::wrapping_add)
     }
 
     fn object_words(&mut self, object: ObjectId) -> Name {
@@ -1060,20 +1160,12 @@ impl Finder<'_> {
             return class;
         }
         let function = self.links.function(id);
-        let values: Vec<_> = function
-            .values
-            .iter()
-            .enumerate()
-            .filter(|(at, it)| {
-                if value & (1 << 31) != 0 {
-                    **it == Value::Call(value & !(1 << 31))
-                } else {
-                    *at == value as usize
-                }
-            })
-            .filter_map(|(at, _)| u32::try_from(at).ok())
-            .map(crate::facts::ValueId)
-            .collect();
+        let value = if value & (1 << 31) != 0 {
+            function.calls[(value & !(1 << 31)) as usize].result
+        } else {
+            crate::facts::ValueId(value)
+        };
+        let values = [value];
         for &value in &values {
             if let Some(home) = self.links.homes.get(&(id, value)) {
                 match home {
@@ -1081,6 +1173,9 @@ impl Finder<'_> {
                         return format!("{}.{name}", self.links.class(*class).name);
                     }
                     super::link::Home::Global(_, name) => return name.to_string(),
+                    super::link::Home::Class(class, name) => {
+                        return format!("{}.{name}", self.links.class(*class).name);
+                    }
                     super::link::Home::Local(..) => {}
                 }
             }
@@ -1109,99 +1204,6 @@ impl Finder<'_> {
         }
         class
     }
-}
-
-/// A name for an object that does not depend on the order in which objects were met.
-fn canonical(eval: &Evaluator<'_>, object: ObjectId, depth: u32) -> u64 {
-    use std::hash::{BuildHasher, Hash, Hasher};
-    let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
-    let arena = &eval.arena;
-    std::mem::discriminant(arena.get(object)).hash(&mut hasher);
-    if depth > 24 {
-        return hasher.finish();
-    }
-    let origin = |origin: &Origin, hasher: &mut rustc_hash::FxHasher| match origin {
-        Origin::Site { frame, value, .. } => {
-            canonical_frame(eval, *frame, depth + 1).hash(hasher);
-            value.hash(hasher);
-        }
-        Origin::Assumed { shared } => (7_u8, *shared).hash(hasher),
-        Origin::Static => 8_u8.hash(hasher),
-    };
-    match arena.get(object) {
-        Object::Constant(_) => {}
-        Object::Module(module) => module.hash(&mut hasher),
-        Object::External(name) => name.as_str().hash(&mut hasher),
-        Object::Function(id, frame) => {
-            id.hash(&mut hasher);
-            canonical_frame(eval, *frame, depth + 1).hash(&mut hasher);
-        }
-        Object::Class(class) => class.hash(&mut hasher),
-        Object::Bound(receiver, function) => {
-            canonical(eval, *receiver, depth + 1).hash(&mut hasher);
-            canonical(eval, *function, depth + 1).hash(&mut hasher);
-        }
-        Object::Method(receiver, name) => {
-            canonical(eval, *receiver, depth + 1).hash(&mut hasher);
-            name.as_str().hash(&mut hasher);
-        }
-        Object::Instance(class, made) => {
-            class.hash(&mut hasher);
-            origin(made, &mut hasher);
-        }
-        Object::Foreign(name, made) => {
-            name.as_str().hash(&mut hasher);
-            origin(made, &mut hasher);
-        }
-        Object::Container(_, made) => origin(made, &mut hasher),
-        Object::Tuple(sets) => {
-            for set in sets {
-                canonical_set(eval, *set, depth + 1).hash(&mut hasher);
-            }
-        }
-        Object::Partial(frame, call) => {
-            canonical_frame(eval, *frame, depth + 1).hash(&mut hasher);
-            call.hash(&mut hasher);
-        }
-        Object::Context(frame) | Object::Variables(frame) => {
-            canonical_frame(eval, *frame, depth + 1).hash(&mut hasher);
-        }
-        Object::NamedLock(owner, name) => {
-            owner
-                .map(|owner| canonical(eval, owner, depth + 1))
-                .hash(&mut hasher);
-            name.as_str().hash(&mut hasher);
-        }
-        Object::Super(class, receiver) => {
-            class.hash(&mut hasher);
-            canonical(eval, *receiver, depth + 1).hash(&mut hasher);
-        }
-    }
-    hasher.finish()
-}
-
-fn canonical_frame(eval: &Evaluator<'_>, frame: FrameId, depth: u32) -> u64 {
-    use std::hash::{BuildHasher, Hash, Hasher};
-    let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
-    if frame == FrameId::NONE || depth > 24 {
-        return 0;
-    }
-    let data = eval.arena.frame_of(frame);
-    data.function.hash(&mut hasher);
-    canonical_frame(eval, data.environment, depth + 1).hash(&mut hasher);
-    for &set in &data.arguments {
-        canonical_set(eval, set, depth + 1).hash(&mut hasher);
-    }
-    hasher.finish()
-}
-
-fn canonical_set(eval: &Evaluator<'_>, set: super::object::SetId, depth: u32) -> u64 {
-    // Order-free: sets list their members in the order of interning.
-    eval.arena
-        .members(set)
-        .iter()
-        .map(|&object| canonical(eval, object, depth))
-        .fold(0, u64::wrapping_add)
 }
 
 /// Whether two records of the program may happen in parallel.

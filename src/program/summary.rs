@@ -17,7 +17,7 @@ use super::effect::{
 };
 use super::evaluate::{Binding, Evaluator, Target};
 use super::link::Home;
-use super::object::{FrameId, FunctionId, Object, ObjectId, Origin, SetId};
+use super::object::{FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
 use crate::facts::{
     Call, Constant, DirectiveKind, Function, Leak, Literal, Look, OpKind, Update, Value, ValueId,
     Variable,
@@ -31,15 +31,30 @@ const MAX_CALL_DEPTH: u32 = 40;
 /// Longer summaries are cut, and counted.
 const MAX_EFFECTS: usize = 600;
 /// So many summaries a module may ask for.
-const MAX_SUMMARIES: usize = 60_000;
+const MAX_SUMMARIES: usize = 12_000;
 
 const CALL_ORIGIN: u32 = 1 << 31;
+
+/// Which calls into other modules are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Follow {
+    /// All within the package: for objects that threads share.
+    Package,
+    /// Only those of functions that themselves touch state of a module or class, take locks or
+    /// start threads: for callers of which nothing else matters.
+    Touching,
+}
 
 /// Computes summaries; keeps them.
 pub struct Summaries<'p> {
     /// Evaluates values.
     pub eval: Evaluator<'p>,
-    known: FxHashMap<FrameId, Rc<Summary>>,
+    /// The module whose roots are asked for. Other packages are libraries to it: their functions
+    /// are not followed.
+    module: ModuleIndex,
+    /// Which calls are followed.
+    pub follow: Follow,
+    known: FxHashMap<(FrameId, Follow), Rc<Summary>>,
     open: FxHashSet<FrameId>,
     depth: u32,
     /// How often a bound was hit.
@@ -80,9 +95,11 @@ struct Walk<'f> {
 
 impl<'p> Summaries<'p> {
     /// No summaries yet.
-    pub fn new(eval: Evaluator<'p>) -> Self {
+    pub fn new(eval: Evaluator<'p>, module: ModuleIndex) -> Self {
         Self {
             eval,
+            module,
+            follow: Follow::Package,
             known: FxHashMap::default(),
             open: FxHashSet::default(),
             depth: 0,
@@ -99,7 +116,7 @@ impl<'p> Summaries<'p> {
     /// The summary of a function in a frame. A call that is under way contributes nothing to
     /// itself: one round of a recursion is seen.
     pub fn summary(&mut self, frame: FrameId) -> Rc<Summary> {
-        if let Some(known) = self.known.get(&frame) {
+        if let Some(known) = self.known.get(&(frame, self.follow)) {
             return Rc::clone(known);
         }
         if self.open.contains(&frame) {
@@ -117,7 +134,7 @@ impl<'p> Summaries<'p> {
         let summary = Rc::new(self.walk(frame));
         self.depth -= 1;
         self.open.remove(&frame);
-        self.known.insert(frame, Rc::clone(&summary));
+        self.known.insert((frame, self.follow), Rc::clone(&summary));
         summary
     }
 
@@ -482,6 +499,19 @@ impl<'p> Summaries<'p> {
 
     /// A lock that cannot be evaluated, by the name it goes under, when the name says "lock".
     fn named_lock(&mut self, frame: FrameId, value: ValueId, certain: bool) -> Option<ObjectId> {
+        self.find_named_lock(frame, value, certain, 0)
+    }
+
+    fn find_named_lock(
+        &mut self,
+        frame: FrameId,
+        value: ValueId,
+        certain: bool,
+        depth: u32,
+    ) -> Option<ObjectId> {
+        if depth > 6 {
+            return None;
+        }
         let function = self
             .eval
             .links
@@ -503,16 +533,21 @@ impl<'p> Summaries<'p> {
                 (None, name)
             }
             Value::Call(call) => {
-                return self.named_lock(frame, function.calls[*call as usize].callee, certain);
+                return self.find_named_lock(
+                    frame,
+                    function.calls[*call as usize].callee,
+                    certain,
+                    depth + 1,
+                );
             }
             Value::Join(list) => {
                 let list = function.list(*list).to_vec();
                 return list
                     .into_iter()
-                    .find_map(|part| self.named_lock(frame, part, certain));
+                    .find_map(|part| self.find_named_lock(frame, part, certain, depth + 1));
             }
             Value::Item { base, .. } | Value::Element(base) | Value::Entered(base) => {
-                return self.named_lock(frame, *base, certain);
+                return self.find_named_lock(frame, *base, certain, depth + 1);
             }
             Value::Read(op) => match function.ops.get(*op as usize)?.kind {
                 OpKind::ReadVariable { variable, .. } => match variable {
@@ -545,14 +580,7 @@ impl<'p> Summaries<'p> {
             return false;
         }
         let call = site & !CALL_ORIGIN;
-        let Some(made) = function
-            .values
-            .iter()
-            .position(|it| *it == Value::Call(call))
-        else {
-            return false;
-        };
-        let made = ValueId(u32::try_from(made).unwrap_or(0));
+        let made = function.calls[call as usize].result;
         if is_kept(function, made) {
             return false;
         }
@@ -1574,20 +1602,7 @@ impl<'p> Summaries<'p> {
         };
         let function_id = self.eval.arena.frame_of(frame).function;
         let links = self.eval.links;
-        let id = if value & CALL_ORIGIN == 0 {
-            ValueId(value)
-        } else {
-            let call = value & !CALL_ORIGIN;
-            let function = links.function(function_id);
-            match function
-                .values
-                .iter()
-                .position(|it| *it == Value::Call(call))
-            {
-                Some(at) => ValueId(u32::try_from(at).unwrap_or(0)),
-                None => return unnamed,
-            }
-        };
+        let id = made_value(links.function(function_id), value);
         match links.homes.get(&(function_id, id)) {
             Some(Home::Attribute(_, name)) => match self.eval.receiver(frame) {
                 Some(owner) => Place {
@@ -1595,6 +1610,10 @@ impl<'p> Summaries<'p> {
                     slot: Slot::ContentsOf(*name),
                 },
                 None => unnamed,
+            },
+            Some(Home::Class(class, name)) => Place {
+                object: self.eval.arena.object(Object::Class(*class)),
+                slot: Slot::ContentsOf(*name),
             },
             Some(Home::Global(module, name)) => Place {
                 object: self.eval.arena.object(Object::Module(*module)),
@@ -1614,55 +1633,13 @@ impl<'p> Summaries<'p> {
         let mut places = Vec::new();
         for object in self.eval.arena.members(set).to_vec() {
             if let Some(kind) = self.kind_of(object) {
-                let place = match self.class_container(object) {
-                    Some(place) => place,
-                    None => self.contents_place(object),
-                };
+                let place = self.contents_place(object);
                 if !places.iter().any(|(known, _)| *known == place) {
                     places.push((place, Some(kind)));
                 }
             }
         }
         places
-    }
-
-    /// A container made in the body of a class belongs to the class attribute.
-    fn class_container(&mut self, object: ObjectId) -> Option<Place> {
-        let Some(Origin::Site { frame, value, .. }) = self.eval.arena.origin(object) else {
-            return None;
-        };
-        let function_id = self.eval.arena.frame_of(frame).function;
-        let links = self.eval.links;
-        let facts = links.module(function_id.module);
-        let function = links.function(function_id);
-        let id = if value & CALL_ORIGIN == 0 {
-            ValueId(value)
-        } else {
-            let call = value & !CALL_ORIGIN;
-            let at = function
-                .values
-                .iter()
-                .position(|it| *it == Value::Call(call))?;
-            ValueId(u32::try_from(at).ok()?)
-        };
-        for (index, class) in facts.classes.iter().enumerate() {
-            if class.owner != function_id.index {
-                continue;
-            }
-            for (name, attribute) in &class.attributes {
-                if *attribute == id {
-                    let class = Object::Class(super::object::ClassId {
-                        module: function_id.module,
-                        index: u32::try_from(index).ok()?,
-                    });
-                    return Some(Place {
-                        object: self.eval.arena.object(class),
-                        slot: Slot::ContentsOf(*name),
-                    });
-                }
-            }
-        }
-        None
     }
 
     fn contents(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId, access: Access) {
@@ -1757,6 +1734,16 @@ impl<'p> Summaries<'p> {
 
     // ---- calls -------------------------------------------------------------------------------
 
+    /// Whether what a function of the program does is looked at.
+    fn follows(&self, callee: FunctionId) -> bool {
+        let links = self.eval.links;
+        if callee.module == self.module {
+            return true;
+        }
+        links.package(callee.module) == links.package(self.module)
+            && (self.follow == Follow::Package || links.touches(callee))
+    }
+
     /// Adds what a callee does.
     fn compose(&mut self, walk: &mut Walk<'_>, index: u32, callee: FrameId) {
         let held = self.held_at(walk, index);
@@ -1773,6 +1760,9 @@ impl<'p> Summaries<'p> {
     ) {
         let called = self.eval.arena.frame_of(callee).function;
         self.edges.insert((walk.function_id, called));
+        if !self.follows(called) {
+            return;
+        }
         let summary = self.summary(callee);
         let links = self.eval.links;
         let callee_function = links.function(self.eval.arena.frame_of(callee).function);
@@ -2016,9 +2006,6 @@ impl<'p> Summaries<'p> {
         for target in targets.iter() {
             match target {
                 Target::Function(frame) => {
-                    let callee = self.eval.arena.frame_of(*frame).function;
-                    let models: Vec<_> = self.custom_thread_start(callee, walk, call);
-                    let _ = models;
                     self.compose(walk, index, *frame);
                 }
                 Target::Construct(_, object, init) => {
@@ -2035,15 +2022,6 @@ impl<'p> Summaries<'p> {
                 }
             }
         }
-    }
-
-    fn custom_thread_start(
-        &mut self,
-        _callee: FunctionId,
-        _walk: &Walk<'_>,
-        _call: &Call,
-    ) -> Vec<()> {
-        Vec::new()
     }
 
     /// A class whose instances start when they are made (no `start` method in its model).
@@ -2553,10 +2531,7 @@ impl<'p> Summaries<'p> {
         };
         if let Some(kind) = self.kind_of(receiver) {
             if let Some(access) = atomicity::method(kind, name.as_str(), arguments.len()) {
-                let place = match self.class_container(receiver) {
-                    Some(place) => place,
-                    None => self.contents_place(receiver),
-                };
+                let place = self.contents_place(receiver);
                 self.access(walk, index, place, access, Look::Use, Some(kind));
             }
             let stored = match name.as_str() {
@@ -2919,16 +2894,8 @@ impl<'p> Summaries<'p> {
             model.threads == Threads::Many && model.passing == Passing::Unknown
         };
         let mut handles: Vec<ObjectId> = Vec::new();
-        let results = walk
-            .function
-            .values
-            .iter()
-            .position(|it| *it == Value::Call(call_index))
-            .map(|at| ValueId(u32::try_from(at).unwrap_or(0)));
-        if let Some(result) = results {
-            let set = self.eval.value(walk.frame, result);
-            handles.extend_from_slice(self.eval.arena.members(set));
-        }
+        let set = self.eval.value(walk.frame, call.result);
+        handles.extend_from_slice(self.eval.arena.members(set));
         handles.extend(receiver);
         let held = self.held_at(walk, index);
         let in_constructor_of = self.constructed_now(walk);
@@ -2982,6 +2949,15 @@ fn common_sections(a: &[HeldLock], b: &[HeldLock]) -> Rc<[HeldLock]> {
         })
         .copied()
         .collect()
+}
+
+/// The value that stands for an object at its allocation site.
+fn made_value(function: &Function, site: u32) -> ValueId {
+    if site & CALL_ORIGIN == 0 {
+        ValueId(site)
+    } else {
+        function.calls[(site & !CALL_ORIGIN) as usize].result
+    }
 }
 
 /// Whether a function keeps a value: stores it, hands it on, or lets a nested function see it.
