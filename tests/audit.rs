@@ -1,8 +1,9 @@
 //! `raceproof audit`, through the command: modules of every platform, lock files written by the
 //! real tools, environments and wheels in every state, reports, and `--run` with a real
 //! interpreter.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::print_stderr, clippy::unwrap_used, missing_docs)]
 
+#[allow(dead_code)]
 mod command;
 
 use std::collections::BTreeMap;
@@ -243,7 +244,7 @@ fn exit_codes_tell_ready_blocked_and_unread() {
 #[test]
 fn every_tool_locks_the_same_supply() {
     // Pipfile and requirements files name no wheels; the others agree.
-    for name in ["uv.lock", "pylock.toml", "poetry.lock"] {
+    for name in ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock"] {
         let report = audit_json(
             &fixtures(),
             &["--platform", "manylinux_x86_64", &lock(name)],
@@ -290,7 +291,7 @@ fn files_without_names_leave_the_question_open() {
 #[test]
 fn markers_follow_the_platform() {
     let windows = ["--platform", "win_amd64"];
-    for name in ["uv.lock", "poetry.lock", "pylock.toml"] {
+    for name in ["uv.lock", "poetry.lock", "pylock.toml", "pdm.lock"] {
         let report = audit_json(&fixtures(), &[windows[0], windows[1], &lock(name)]);
         let supply = field(&report, "supply");
         assert_eq!(supply["colorama"], "pure", "{name}");
@@ -303,7 +304,7 @@ fn markers_follow_the_platform() {
 
 #[test]
 fn groups_and_extras_are_asked_for() {
-    for name in ["uv.lock", "poetry.lock"] {
+    for name in ["uv.lock", "poetry.lock", "pdm.lock"] {
         let names = |arguments: &[&str]| {
             let lock = lock(name);
             let mut all = vec!["--platform", "manylinux_x86_64", lock.as_str()];
@@ -533,6 +534,36 @@ fn an_environment_is_judged_by_distribution() {
         verdicts(&audit_json(&project.path(), &[])),
         verdicts(&report)
     );
+}
+
+#[test]
+fn what_is_installed_answers_for_what_is_locked() {
+    let project = environment();
+    project.write(
+        "pylock.toml",
+        b"lock-version = '1.0'\n[[packages]]\nname = 'good'\nversion = '1.0'\nwheels = [{ name = 'good-1.0-cp314-cp314t-manylinux_2_28_x86_64.whl' }]\n[[packages]]\nname = 'bad'\nversion = '1.1'\nwheels = [{ name = 'bad-1.1-cp314-cp314t-manylinux_2_28_x86_64.whl' }]\n",
+    );
+    let arguments = ["--platform", "manylinux_x86_64", "pylock.toml"];
+    let locked = audit_json(&project.path(), &arguments);
+    assert_eq!(
+        field(&locked, "standing"),
+        expected(&[("good", "unproven"), ("bad", "unproven")])
+    );
+    let both = audit_json(&project.path(), &["--platform", "manylinux_x86_64", "."]);
+    let standings: Vec<(&str, &str)> = both["distributions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["source"].as_str().unwrap().contains("pylock"))
+        .map(|it| {
+            (
+                it["name"].as_str().unwrap(),
+                it["standing"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    // Another version that is installed says nothing.
+    assert_eq!(standings, [("bad", "unproven"), ("good", "ready")]);
 }
 
 #[test]

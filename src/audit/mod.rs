@@ -252,6 +252,7 @@ impl Gathered {
                 &mut self.problems,
             ));
         }
+        settle_locked(&mut distributions);
         self.modules.sort_by(|a, b| {
             (readiness::standing_of(b), b.verdict)
                 .cmp(&(readiness::standing_of(a), a.verdict))
@@ -373,6 +374,32 @@ fn installed_distribution(
         required_by: Vec::new(),
         classifier: installed.classifier.clone(),
         modules: own.len(),
+    }
+}
+
+/// A wheel for the target that is locked, and installed in the same version in an environment that
+/// is audited too, is as good as its modules there.
+fn settle_locked(distributions: &mut [Distribution]) {
+    let installed: Vec<Distribution> = distributions
+        .iter()
+        .filter(|it| it.supply == Supply::Installed)
+        .cloned()
+        .collect();
+    for locked in distributions {
+        if !matches!(
+            locked.supply,
+            Supply::FreeThreadedWheel | Supply::Abi3tWheel
+        ) {
+            continue;
+        }
+        let twin = installed
+            .iter()
+            .find(|it| it.name == locked.name && index::same_version(&it.version, &locked.version));
+        if let Some(twin) = twin {
+            locked.standing = twin.standing;
+            locked.reason = format!("as installed in {}: {}", twin.source, twin.reason);
+            locked.advice.clone_from(&twin.advice);
+        }
     }
 }
 
