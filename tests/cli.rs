@@ -178,6 +178,14 @@ fn config_tells_what_is_in_force_and_why() {
 }
 
 #[test]
+fn every_key_is_documented() {
+    let page = include_str!("../docs/configuration.md");
+    for (key, _) in raceproof::config::KEYS {
+        assert!(page.contains(&format!("| `{key}` |")), "docs/configuration.md lacks `{key}`");
+    }
+}
+
+#[test]
 fn paths() {
     let project = project(&[
         ("pyproject.toml", ""),
