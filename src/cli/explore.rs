@@ -767,11 +767,7 @@ pub fn replay(args: ReplayArgs) -> ExitCode {
 }
 
 /// Replays with the debugger on the terminal.
-fn debug(
-    witness: &Witness,
-    interpreter: &Interpreter,
-    root: &Path,
-) -> Result<ExitCode, String> {
+fn debug(witness: &Witness, interpreter: &Interpreter, root: &Path) -> Result<ExitCode, String> {
     let text = emit_test::text(witness, Path::new("/").join(root).as_path())?;
     let script = env::temp_dir().join(format!("raceproof-replay-{}.py", std::process::id()));
     let told = |error: io::Error| format!("{}: {error}", script.display());

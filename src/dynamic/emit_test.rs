@@ -55,7 +55,13 @@ pub fn text(witness: &Witness, to_root: &Path) -> Result<String, String> {
 
 fn one_line(text: &str) -> String {
     text.chars()
-        .map(|it| if it.is_control() || it == '\\' { ' ' } else { it })
+        .map(|it| {
+            if it.is_control() || it == '\\' {
+                ' '
+            } else {
+                it
+            }
+        })
         .collect::<String>()
         .replace("\"\"\"", "'''")
 }

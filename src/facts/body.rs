@@ -90,6 +90,8 @@ pub(super) struct Attempt<'a> {
     pub text: &'a str,
     pub region: u32,
     pub range: Range,
+    /// Whether the lock is taken for certain, or its outcome tested: a leak can be told.
+    pub kept: bool,
 }
 
 /// A function that is being walked.
@@ -110,8 +112,11 @@ pub(super) struct Frame<'a> {
     pub attempts: FxHashMap<u32, Attempt<'a>>,
     /// Spellings of the locks that enclosing `finally` clauses release.
     pub finally_releases: Vec<&'a str>,
-    /// Spellings of the locks released anywhere in the function.
-    pub released: FxHashSet<&'a str>,
+    /// Spellings of the locks released anywhere in the function, and whether a test decides on
+    /// each release.
+    pub released: FxHashMap<&'a str, bool>,
+    /// Spellings of the contexts of enclosing `with` statements.
+    pub with_spelled: Vec<&'a str>,
     /// Leaks that count if the lock is in `released`.
     pub leaks: Vec<(Taken<'a>, Range)>,
     cells: FxHashMap<Name, Vec<ValueId>>,
@@ -165,7 +170,8 @@ impl<'a> Frame<'a> {
             classes: Vec::new(),
             attempts: FxHashMap::default(),
             finally_releases: Vec::new(),
-            released: FxHashSet::default(),
+            released: FxHashMap::default(),
+            with_spelled: Vec::new(),
             leaks: Vec::new(),
             cells: FxHashMap::default(),
             constants: FxHashMap::default(),
@@ -530,7 +536,11 @@ impl<'a> Walker<'a> {
         frame.function.leaks = frame
             .leaks
             .iter()
-            .filter(|(taken, _)| frame.released.contains(taken.text))
+            .filter(|(taken, _)| {
+                // Where tests decide on both, they are taken for the same one.
+                let released = frame.released.get(taken.text);
+                released.is_some_and(|conditional| !(taken.conditional && *conditional))
+            })
             .map(|(taken, exit)| super::Leak {
                 lock: taken.lock,
                 acquired: taken.acquired,

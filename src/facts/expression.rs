@@ -131,8 +131,12 @@ impl<'a> Walker<'a> {
             text: attempt.text,
             region: attempt.region,
             acquired: attempt.range,
+            conditional: frame.control != 0,
         };
-        if !frame.flow.taken.contains(&taken) {
+        // Inside `with lock:` an `acquire` takes back what a `release` gave away; `with` releases
+        // in the end.
+        let with_releases = frame.with_spelled.contains(&attempt.text);
+        if attempt.kept && !with_releases && !frame.flow.taken.contains(&taken) {
             frame.flow.taken.push(taken);
         }
         self.op(
@@ -686,7 +690,7 @@ impl<'a> Walker<'a> {
         self.frame().function.calls[index as usize].result = result;
         if let Some((base, spelled, method)) = receiver {
             match method {
-                "acquire" => self.acquire_call(call, index, base, spelled, range),
+                "acquire" => self.acquire_call(call, index, base, spelled, range, statement),
                 "release" if call.arguments.is_empty() => {
                     self.release_call(base, spelled, range);
                 }
@@ -722,6 +726,7 @@ impl<'a> Walker<'a> {
         lock: ValueId,
         spelled: &'a Expr,
         range: Range,
+        statement: bool,
     ) {
         let is_true = |it: &Expr| matches!(it, Expr::BooleanLiteral(literal) if literal.value);
         let arguments = &call.arguments;
@@ -739,6 +744,7 @@ impl<'a> Walker<'a> {
             text,
             region,
             range,
+            kept: statement || !blocking,
         };
         if blocking {
             self.acquired(&attempt);
@@ -751,7 +757,8 @@ impl<'a> Walker<'a> {
         let text = self.source(range_of(spelled));
         let set = {
             let frame = self.frame();
-            frame.released.insert(text);
+            let conditional = frame.control != 0;
+            *frame.released.entry(text).or_insert(true) &= conditional;
             frame.flow.taken.retain(|taken| taken.text != text);
             frame.held.sets[frame.flow.held as usize].clone()
         };

@@ -42,6 +42,8 @@ pub(super) struct Taken<'a> {
     pub text: &'a str,
     pub region: u32,
     pub acquired: Range,
+    /// Some test decides whether it is taken.
+    pub conditional: bool,
 }
 
 /// The flow-sensitive state at one point.

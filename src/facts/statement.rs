@@ -695,7 +695,13 @@ impl<'a> Walker<'a> {
                 self.assign(target, value, range);
             }
         }
+        let outer = self.frame().with_spelled.len();
+        for item in &it.items {
+            let spelled = self.source(range_of(&item.context_expr));
+            self.frame().with_spelled.push(spelled);
+        }
         self.statements(&it.body);
+        self.frame().with_spelled.truncate(outer);
         for (context, region, range) in entered.into_iter().rev() {
             self.op(OpKind::Exit { context, region }, range);
         }
@@ -848,7 +854,8 @@ impl<'a> Walker<'a> {
                 .filter(|held| !released_inside.iter().any(|&it| self.same(it, held.lock)))
                 .collect();
             caught.held = self.frame().held.intern(kept);
-            if !last_is_release || released_inside.len() > 1 {
+            // A release alone in its `try` raises when the lock is not taken after all.
+            if !last_is_release || released_inside.len() > 1 || it.body.len() == 1 {
                 let taken = std::mem::take(&mut caught.taken);
                 caught.taken = taken
                     .into_iter()

@@ -105,6 +105,9 @@ pub enum Action {
     /// waited for.
     #[allow(missing_docs)]
     Block { what: Name, on: Option<ObjectId> },
+    /// What another thread may wait for is brought about: an event set, an item put into a queue.
+    #[allow(missing_docs)]
+    Signal { on: ObjectId },
     /// A function the program was handed is called.
     #[allow(missing_docs)]
     Callback { what: Name },

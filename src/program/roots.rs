@@ -837,6 +837,7 @@ impl Finder<'_> {
             Action::LoopOnly { object, .. }
             | Action::Unsafe { object, .. }
             | Action::Context { object, .. }
+            | Action::Signal { on: object }
             | Action::Leak { lock: object, .. } => {
                 (self.key(object), self.object_words(object), Some(object))
             }

@@ -22,7 +22,9 @@ use crate::facts::{
     Call, Constant, DirectiveKind, Function, Leak, Literal, Look, OpKind, Update, Value, ValueId,
     Variable,
 };
-use crate::models::{CallModel, ConditionUse, ContainerKind, LockKind, LockSide, Threads};
+use crate::models::{
+    CallModel, ConditionUse, ContainerKind, LockKind, LockSide, SyncKind, Threads,
+};
 use crate::source::name::Name;
 use crate::source::span::Range;
 
@@ -2076,13 +2078,7 @@ impl<'p> Summaries<'p> {
             Value::Element(_) | Value::Item { .. } => Some(Name::new("callback")),
             Value::Attribute { base, name, .. } => {
                 let base = self.eval.value(walk.frame, *base);
-                let own = self
-                    .eval
-                    .arena
-                    .members(base)
-                    .iter()
-                    .any(|&it| matches!(self.eval.arena.get(it), Object::Instance(..)));
-                own.then_some(*name)
+                self.is_handed_in(base, *name).then_some(*name)
             }
             _ => None,
         };
@@ -2092,6 +2088,27 @@ impl<'p> Summaries<'p> {
                 self.record(walk, index, Action::Callback { what });
             }
         }
+    }
+
+    /// Whether an attribute of these objects is what a caller gave a method to keep.
+    fn is_handed_in(&mut self, objects: SetId, name: Name) -> bool {
+        let links = self.eval.links;
+        for object in self.eval.arena.members(objects).to_vec() {
+            let Object::Instance(class, _) = *self.eval.arena.get(object) else {
+                continue;
+            };
+            for &owner in &self.eval.lineage(class).order {
+                let stores = links.attribute_stores.get(&(owner, name));
+                let handed_in = stores.into_iter().flatten().any(|stored| {
+                    let function = links.function(stored.function);
+                    matches!(function.value(stored.value), Value::Parameter(_))
+                });
+                if handed_in {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     fn acquire(
@@ -2421,7 +2438,16 @@ impl<'p> Summaries<'p> {
                 },
             );
         }
+        // Where the object may be one of several, one of them may be this thread's own.
+        let certain = match *walk.function.value(call.callee) {
+            Value::Attribute { base, .. } => {
+                let set = self.eval.value(walk.frame, base);
+                self.eval.arena.members(set).len() == 1
+            }
+            _ => true,
+        };
         if model.loop_only
+            && certain
             && let Some(object) = receiver
         {
             self.record(
@@ -2596,6 +2622,15 @@ impl<'p> Summaries<'p> {
                     store: text == "set",
                 },
             );
+        }
+        let signals = models.iter().any(|model| match model.sync {
+            Some(SyncKind::Event) => text == "set",
+            Some(SyncKind::Queue) => matches!(text, "put" | "put_nowait"),
+            Some(SyncKind::Future) => matches!(text, "set_result" | "set_exception"),
+            Some(SyncKind::Barrier) | None => false,
+        });
+        if signals {
+            self.record(walk, index, Action::Signal { on: receiver });
         }
         let model = models.iter().find_map(|model| model.method.get(text));
         if let Some(model) = model {

@@ -74,6 +74,7 @@ fn action(program: &Program, record: &Record) -> String {
         Action::Callback { what } => format!("calls `{what}`, which somebody else supplied"),
         Action::ProcessWide { what, by, .. } => format!("changes {what} through `{by}`"),
         Action::LoopOnly { method, .. } => format!("calls `{method}`, which belongs to one loop"),
+        Action::Signal { .. } => format!("signals `{}`", record.words),
         Action::Condition { notify: true, .. } => format!("notifies `{}`", record.words),
         Action::Condition { .. } => format!("waits on `{}`", record.words),
         Action::Unsafe { what, .. } => {

@@ -66,8 +66,61 @@ enum Obstacle<'p> {
     Needed(&'p Held, &'p Record),
 }
 
+/// A wait under a lock is reported when what is waited for needs the lock, or when it has nothing
+/// to do with what the lock guards and takes long for certain. The lock around one connection or
+/// one pipe is there to be held while it is used.
 fn obstacle<'p>(program: &'p Program, record: &'p Record) -> Option<Obstacle<'p>> {
+    let Action::Block { what, on } = record.action else {
+        return None;
+    };
+    if program.links().function(record.at.function).is_async {
+        return None;
+    }
     // A condition gives its own lock away while it is waited on.
+    let mut locks = exclusive(record).filter(|held| held.key != record.key);
+    if on.is_some() {
+        let needed =
+            locks.find_map(|lock| Some(Obstacle::Needed(lock, needs(program, record, lock)?)));
+        if needed.is_some() || what.as_str() != "a process to end" {
+            return needed;
+        }
+    }
+    let slow = matches!(
+        what.as_str(),
+        "time to pass" | "a process to end" | "the network" | "the user"
+    );
     let lock = exclusive(record).find(|held| held.key != record.key)?;
-    Some(Obstacle::Slow(lock))
+    slow.then_some(Obstacle::Slow(lock))
+}
+
+/// Where the thread that is waited for, or one that brings about what is waited for, takes the
+/// lock.
+fn needs<'p>(program: &'p Program, record: &Record, lock: &Held) -> Option<&'p Record> {
+    let same_lock = |it: &Record| exclusive(it).any(|held| held.key == lock.key);
+    // A thread, task or pool: its own acquisitions.
+    let taken = program.records().iter().find(|it| {
+        it.key == lock.key
+            && it.root != record.root
+            && matches!(
+                it.action,
+                Action::Acquire {
+                    may_fail: false,
+                    ..
+                }
+            )
+            && program.root_of(it).handles.contains(&record.key)
+    });
+    if taken.is_some() {
+        return taken;
+    }
+    // An event, a queue, a condition: every place that could end the wait is under the lock.
+    let mut signals = program.records().iter().filter(|it| {
+        it.key == record.key
+            && matches!(
+                it.action,
+                Action::Signal { .. } | Action::Condition { notify: true, .. }
+            )
+    });
+    let first = signals.next()?;
+    (same_lock(first) && signals.all(same_lock)).then_some(first)
 }

@@ -19,6 +19,7 @@ impl Rule for CallbackUnderLock {
         let wanted = one_a_site(program, |record| {
             matches!(record.action, Action::Callback { .. })
                 && exclusive(record).next().is_some()
+                && !program.links().function(record.at.function).is_async
                 && !is_argument(program, record)
         });
         for record in wanted {

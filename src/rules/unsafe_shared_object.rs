@@ -3,6 +3,7 @@
 use super::is_over;
 use crate::program::Program;
 use crate::program::effect::Action;
+use crate::program::roots::Record;
 use crate::rule::{Reporter, Rule, Text};
 
 /// See the page.
@@ -22,6 +23,12 @@ impl Rule for UnsafeSharedObject {
                 continue;
             };
             let object = record.words;
+            let explicit = program.root_of(record).explicit && program.root_of(other).explicit;
+            // Of a library's own objects it is not known that callers share them; of what its
+            // modules hold it is.
+            if !explicit && !is_module_level(program, record) {
+                continue;
+            }
             let mut related = Vec::new();
             if other.at != record.at {
                 related.push((other.at, "another thread uses it here".to_owned()));
@@ -45,4 +52,11 @@ impl Rule for UnsafeSharedObject {
             );
         }
     }
+}
+
+fn is_module_level(program: &Program, record: &Record) -> bool {
+    let links = program.links();
+    links
+        .global(record.at.function.module, record.words)
+        .is_some()
 }

@@ -1,7 +1,7 @@
 //! The check behind `rules/wait-without-loop.md`; read that page first.
 
 use super::one_a_site;
-use crate::facts::{Function, Op, OpKind};
+use crate::facts::{Look, OpKind};
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::program::roots::Record;
@@ -43,36 +43,34 @@ impl Rule for WaitWithoutLoop {
 
 /// Whether the code after a wait takes what it waited for as given.
 ///
-/// A wait with a timeout that no test guards is a sleep that can be cut short; a wait that a
-/// caller repeats is left to that loop, unless its own function tests first.
+/// A wait with a timeout is a sleep that can be cut short: what comes after expects nothing. So
+/// does code that tests again. A wait that a caller repeats is left to that loop, unless its own
+/// function tests first.
 fn trusts_the_notification(program: &Program, record: &Record) -> bool {
     let function = program.links().function(record.at.function);
-    let calls = || {
-        function
-            .ops
-            .iter()
-            .filter(|op| op.range == record.at.range)
-            .filter_map(|op| match op.kind {
-                OpKind::Call(call) => Some((op, call)),
-                _ => None,
-            })
-    };
-    let Some((op, call)) = calls().next() else {
+    let found = function
+        .ops
+        .iter()
+        .enumerate()
+        .find_map(|(index, op)| match op.kind {
+            OpKind::Call(call) if op.range == record.at.range => Some((index, op, call)),
+            _ => None,
+        });
+    let Some((index, op, call)) = found else {
         return false;
     };
-    if op.in_loop {
-        return false;
-    }
     let call = &function.calls[call as usize];
     let bounded = call.arguments.len > 0 || !call.keywords.is_empty();
-    if is_tested(function, op) {
-        return true;
+    if op.in_loop || bounded || !call.statement {
+        return false;
     }
-    !bounded && !record.in_loop && call.statement
-}
-
-/// Whether a test in its own function decides that an op runs.
-fn is_tested(function: &Function, op: &Op) -> bool {
-    let _ = function;
-    op.control != 0
+    let tests_again = function.ops[index + 1..].first().is_some_and(|next| {
+        matches!(
+            next.kind,
+            OpKind::Read { look, .. } | OpKind::ReadVariable { look, .. } if look != Look::Use
+        )
+    });
+    // A test in its own function decides that it waits.
+    let tested = op.control != 0;
+    !tests_again && (tested || !record.in_loop)
 }
