@@ -113,8 +113,6 @@ pub(super) fn write_result(
             "standard output cannot be written: {error}"
         ))),
         _ => {
-            // What is left in the buffer has no reader.
-            let _ = out.into_parts();
             Ok(())
         }
     }
