@@ -402,6 +402,17 @@ impl Models {
         starts.chain(spawning).chain(functions)
     }
 
+    /// Last names of the classes that run handlers on threads: see [`ClassModel::served`].
+    pub fn serving_names(&self) -> impl Iterator<Item = &str> {
+        self.classes
+            .keys()
+            .filter(|name| {
+                let call = self.method(name, "__init__");
+                call.is_some_and(|call| !call.serves.is_empty())
+            })
+            .map(|name| name.rsplit('.').next().unwrap_or(name))
+    }
+
     /// The class of this canonical name.
     pub fn class(&self, name: &str) -> Option<&ClassModel> {
         self.classes.get(name)

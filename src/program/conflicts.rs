@@ -384,7 +384,8 @@ impl<'a> Places<'a> {
                 if one.own && x.access == Access::Write && !y.access.writes() && explicit {
                     return Some(Defect::PublishedBeforeInit);
                 }
-                if explicit && !self.is_flag(records) && self.matters(one, other, x, y) {
+                if explicit && !x.fills && !self.is_flag(records) && self.matters(one, other, x, y)
+                {
                     return Some(Defect::UnorderedWrite);
                 }
                 None

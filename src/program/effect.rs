@@ -82,8 +82,8 @@ pub struct PlaceAccess {
     pub container: Option<ContainerKind>,
     /// What is stored is a constant or nothing.
     pub constant: bool,
-    /// The test behind a `CheckThenAct` asks whether the place was filled: `is None`, falsy,
-    /// absent. Acting on it fills the place.
+    /// The test behind a `CheckThenAct`, or behind a write in the same critical section, asks
+    /// whether the place was filled: `is None`, falsy, absent. Acting on it fills the place.
     pub fills: bool,
     /// An exception for "another thread was faster" is caught around it.
     pub handled: bool,

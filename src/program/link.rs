@@ -99,6 +99,31 @@ fn touching_functions(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<bo
     touching
 }
 
+/// A module that runs when it is imported: with `if __name__ == "__main__"`, or with a body that
+/// starts threads, a loop or its own `main`. Nobody imports it for its functions.
+pub fn is_program(facts: &ModuleFacts) -> bool {
+    let body = &facts.functions[0];
+    let is_main = |name: &Name| name.as_str() == "main";
+    facts.is_script
+        || body.calls.iter().any(|call| {
+            call.statement
+                && match body.value(call.callee) {
+                    Value::Attribute { base, name, .. } => match name.as_str() {
+                        "start" | "submit" | "serve_forever" | "mainloop" => true,
+                        "run" => matches!(body.value(*base),
+                            Value::Module(module) if module.as_str() == "asyncio"),
+                        _ => false,
+                    },
+                    Value::Function(index) => facts
+                        .functions
+                        .get(*index as usize)
+                        .is_some_and(|it| is_main(&it.name)),
+                    Value::Global(name) => is_main(name),
+                    _ => false,
+                }
+        })
+}
+
 fn touches_itself(function: &Function, spawning: &FxHashSet<Name>) -> bool {
     let is_outside = |value: ValueId| {
         matches!(
@@ -181,7 +206,7 @@ impl Links {
     fn collect_script_folders(&mut self) {
         for (_, facts) in &self.modules {
             let folder = facts.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            if facts.is_script && !self.paths.contains_key(folder) {
+            if is_program(facts) && !self.paths.contains_key(folder) {
                 self.script_folders.insert(folder.to_owned());
             }
         }

@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::effect::{Action, At, Effect, Mode, Place, PlaceAccess, Slot, Spawn};
 use super::evaluate::Evaluator;
-use super::link::Links;
+use super::link::{Links, is_program};
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
 use super::summary::{Follow, Summaries};
 use super::{Callers, Options};
@@ -234,7 +234,8 @@ struct Finder<'p> {
 impl Finder<'_> {
     fn find(&mut self) {
         let facts = self.links.module(self.module);
-        let closed = facts.is_script || self.is_beside_script();
+        let program = is_program(facts);
+        let closed = program || self.is_beside_script();
         let test = is_test_path(&facts.path);
         let callers = if closed || test || self.options.callers == Callers::Single {
             Callers::Single
@@ -242,7 +243,7 @@ impl Finder<'_> {
             Callers::Many
         };
         let mut entries: Vec<Entry> = Vec::new();
-        if facts.is_script || self.body_may_spawn() || self.body_sets_thread_local() {
+        if program || self.body_may_spawn() || self.body_sets_thread_local() {
             let frame = self.summaries.eval.module_frame(self.module);
             entries.push(Entry {
                 frame,
@@ -287,6 +288,21 @@ impl Finder<'_> {
         let path = &self.links.module(self.module).path;
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         self.links.is_script_folder(folder)
+    }
+
+    /// Whether the project names a server that runs its handlers on threads.
+    fn is_served_by_threads(&self) -> bool {
+        let models = self.summaries.eval.models;
+        let serving: FxHashSet<Name> = models.serving_names().map(Name::new).collect();
+        self.links.modules.iter().any(|(_, facts)| {
+            let mut values = facts.functions.iter().flat_map(|body| &body.values);
+            values.any(|value| match value {
+                Value::Imported { name, .. } | Value::Attribute { name, .. } => {
+                    serving.contains(name)
+                }
+                _ => false,
+            })
+        })
     }
 
     fn body_may_spawn(&self) -> bool {
@@ -430,7 +446,7 @@ impl Finder<'_> {
             };
             let models = self.summaries.eval.inherited_models(class);
             for model in models {
-                if model.served {
+                if model.served && !self.is_served_by_threads() {
                     continue;
                 }
                 for (method, how) in &model.overrides {

@@ -92,6 +92,8 @@ struct Walk<'f> {
     held: FxHashMap<u32, Rc<[HeldLock]>>,
     /// Effects by op, for tests.
     by_op: Vec<(u32, u32)>,
+    /// The last op that was asked about acts on a test for emptiness in its own critical section.
+    fills_in_section: bool,
     seen: FxHashSet<u64>,
 }
 
@@ -157,6 +159,7 @@ impl<'p> Summaries<'p> {
             stored_in: Vec::new(),
             held: FxHashMap::default(),
             by_op: Vec::new(),
+            fills_in_section: false,
             seen: FxHashSet::default(),
         };
         if function.name.as_str() == "__init__"
@@ -1477,7 +1480,15 @@ impl<'p> Summaries<'p> {
         let tested = if access.access.writes() || access.access == Access::Read {
             self.tested(walk, index, access.place)
         } else {
+            walk.fills_in_section = false;
             None
+        };
+        // Filled once, by whoever finds it empty under the lock: others see nothing or all of it.
+        let access = PlaceAccess {
+            fills: walk.fills_in_section
+                && access.access == Access::Write
+                && !is_built_after(walk.function, index, access.place.slot),
+            ..access
         };
         match tested {
             Some(tested) if access.access.writes() => {
@@ -1524,16 +1535,18 @@ impl<'p> Summaries<'p> {
     /// The innermost test of a place that decides whether an op runs, unless the test and the op
     /// lie in one critical section or a test inside it asks again.
     fn tested(&mut self, walk: &mut Walk<'_>, index: u32, place: Place) -> Option<Tested> {
+        walk.fills_in_section = false;
         let now = self.held_at(walk, index);
         let mut control = walk.function.ops[index as usize].control;
         let mut found: Option<Tested> = None;
         while control != 0 {
             let node = walk.function.controls[control as usize];
             if !(node.first..node.end).contains(&index) {
-                for &(op, effect) in &walk.by_op {
-                    if op < node.first || op >= node.end {
-                        continue;
-                    }
+                let ops = walk.by_op.iter().copied();
+                let in_test: Vec<(u32, u32)> = ops
+                    .filter(|(op, _)| (node.first..node.end).contains(op))
+                    .collect();
+                for (op, effect) in in_test {
                     let effect = &walk.summary.effects[effect as usize];
                     let Action::Access(access) = effect.action else {
                         continue;
@@ -1546,12 +1559,13 @@ impl<'p> Summaries<'p> {
                     {
                         continue;
                     }
-                    let test = Tested {
-                        at: effect.at,
-                        held: Rc::clone(&effect.held),
-                        look: access.look,
-                    };
+                    // Not the effect's own locks: a test that itself relies on an outer one is
+                    // recorded with what both have in common.
+                    let (at, look) = (effect.at, access.look);
+                    let held = self.held_at(walk, op);
+                    let test = Tested { at, held, look };
                     if !common_sections(&test.held, &now).is_empty() {
+                        walk.fills_in_section = matches!(look, Look::IsNone | Look::Truth);
                         return None;
                     }
                     found.get_or_insert(test);
@@ -2984,6 +2998,38 @@ fn common_sections(a: &[HeldLock], b: &[HeldLock]) -> Rc<[HeldLock]> {
         })
         .copied()
         .collect()
+}
+
+/// Whether what an op stores is still being built afterwards, in the same branch: a method of it is
+/// called through the place, or a part of it is set.
+fn is_built_after(function: &Function, index: u32, slot: Slot) -> bool {
+    let Slot::Field(field) = slot else {
+        return false;
+    };
+    let is_load = |value: ValueId| match function.value(value) {
+        Value::Attribute { name, .. } => *name == field,
+        Value::Read(op) => matches!(
+            function.ops.get(*op as usize).map(|it| &it.kind),
+            Some(OpKind::ReadVariable {
+                variable: Variable::Global(name) | Variable::Cell(name),
+                ..
+            }) if *name == field
+        ),
+        _ => false,
+    };
+    let ops = &function.ops[index as usize..];
+    let control = ops[0].control;
+    ops[1..]
+        .iter()
+        .filter(|op| op.control == control)
+        .any(|op| match op.kind {
+            OpKind::Write { base, .. } | OpKind::ItemWrite { base, .. } => is_load(base),
+            OpKind::Call(call) => match function.value(function.calls[call as usize].callee) {
+                Value::Attribute { base, .. } => is_load(*base),
+                _ => false,
+            },
+            _ => false,
+        })
 }
 
 /// The value that stands for an object at its allocation site.
