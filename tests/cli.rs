@@ -181,7 +181,10 @@ fn config_tells_what_is_in_force_and_why() {
 fn every_key_is_documented() {
     let page = include_str!("../docs/configuration.md");
     for (key, _) in raceproof::config::KEYS {
-        assert!(page.contains(&format!("| `{key}` |")), "docs/configuration.md lacks `{key}`");
+        assert!(
+            page.contains(&format!("| `{key}` |")),
+            "docs/configuration.md lacks `{key}`"
+        );
     }
 }
 

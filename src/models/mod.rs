@@ -265,6 +265,10 @@ pub struct ClassModel {
     /// Its methods are atomic; sharing it is fine.
     #[serde(default)]
     pub thread_safe: bool,
+    /// Its methods take a lock of its own that is not re-entrant: code that interrupts one of
+    /// them must not call another.
+    #[serde(default)]
+    pub takes_lock: bool,
     /// Every thread sees its own attributes.
     #[serde(default)]
     pub thread_local: bool,

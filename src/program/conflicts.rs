@@ -62,8 +62,6 @@ pub enum Defect {
     UnorderedWrite,
     /// Several steps on a container, seen half done.
     HalfDone,
-    /// Fields that belong together are read without the lock under which they change.
-    TornState,
     /// The object held by the place is replaced while it guards others.
     ReplacedLock,
     /// Only single atomic operations: safe.
@@ -570,7 +568,6 @@ fn rank(defect: Defect, explicit: bool, access: Access) -> u32 {
         Defect::BrokenWalk => 11,
         Defect::PublishedBeforeInit => 12,
         Defect::HalfDone => 13,
-        Defect::TornState => 14,
         Defect::UnorderedWrite => 15,
         Defect::Atomic => 99,
     };

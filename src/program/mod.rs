@@ -14,22 +14,25 @@ pub mod object;
 pub mod queries;
 pub mod roots;
 pub mod summary;
+pub mod torn;
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::ModuleFacts;
 use crate::models::Models;
 use crate::source::span::{FileId, Site};
-use conflicts::{Conflict, Places};
+use conflicts::{Conflict, Defect, Places};
 use effect::At;
 use gil::GilUse;
 use link::Links;
 use lock_order::Cycle;
 use object::FunctionId;
 use roots::{ModuleRoots, Record, Root};
+use torn::Torn;
 
 /// The free-threaded interpreter the code will run on.
 #[derive(
@@ -101,6 +104,7 @@ pub struct Program {
     conflicts: Vec<Conflict>,
     calls: Vec<(FunctionId, FunctionId)>,
     cycles: Vec<Cycle>,
+    torn: Vec<Torn>,
     gil_uses: Vec<GilUse>,
     coverage: Coverage,
     options: Options,
@@ -164,11 +168,24 @@ impl Program {
         }
         calls.sort_unstable();
         calls.dedup();
-        let conflicts = if cancelled() {
-            Vec::new()
+        let (mut conflicts, torn) = if cancelled() {
+            (Vec::new(), Vec::new())
         } else {
-            Places::new(&roots, &records).conflicts(options)
+            (
+                Places::new(&roots, &records).conflicts(options),
+                torn::torn(&roots, &records),
+            )
         };
+        // That two fields are torn says more than that each store is seen late.
+        let torn_places: FxHashSet<u64> = torn
+            .iter()
+            .flat_map(|it| it.reads)
+            .map(|it| records[it as usize].key)
+            .collect();
+        conflicts.retain(|it| {
+            it.defect != Defect::UnorderedWrite
+                || !torn_places.contains(&records[it.primary as usize].key)
+        });
         let cycles = if cancelled() {
             Vec::new()
         } else {
@@ -182,6 +199,7 @@ impl Program {
             conflicts,
             calls,
             cycles,
+            torn,
             gil_uses,
             coverage,
             options: *options,
@@ -206,6 +224,11 @@ impl Program {
     /// Calls that ask about the GIL wrongly, or count on it.
     pub fn gil_uses(&self) -> &[GilUse] {
         &self.gil_uses
+    }
+
+    /// Fields that change together and are read apart.
+    pub fn torn(&self) -> &[Torn] {
+        &self.torn
     }
 
     /// Circles in the order in which threads take locks.

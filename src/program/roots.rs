@@ -95,6 +95,8 @@ pub struct Record {
     pub action: Action,
     /// Identity of the place, lock or object.
     pub key: u64,
+    /// Identity of the object that the place belongs to; 0 where there is none.
+    pub owner: u64,
     /// It in words.
     pub words: Name,
     /// Where.
@@ -824,6 +826,7 @@ impl Finder<'_> {
                 root,
                 action: Action::LoopOnly { object, method },
                 key,
+                owner: 0,
                 words,
                 at: spawn.at,
                 via: spawn.at,
@@ -875,6 +878,10 @@ impl Finder<'_> {
             Action::Callback { what } => (0, what, None),
             Action::ProcessWide { by, .. } => (0, by, None),
         };
+        let owner = match effect.action {
+            Action::Access(access) => self.key(access.place.object),
+            _ => 0,
+        };
         let held = effect
             .held
             .iter()
@@ -913,6 +920,7 @@ impl Finder<'_> {
             root,
             action: effect.action.clone(),
             key,
+            owner,
             words,
             at: effect.at,
             via: effect.via,

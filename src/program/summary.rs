@@ -2646,6 +2646,17 @@ impl<'p> Summaries<'p> {
         if signals {
             self.record(walk, index, Action::Signal { on: receiver });
         }
+        if models.iter().any(|model| model.takes_lock) {
+            self.record(
+                walk,
+                index,
+                Action::Acquire {
+                    lock: receiver,
+                    reentrant: false,
+                    may_fail: false,
+                },
+            );
+        }
         let model = models.iter().find_map(|model| model.method.get(text));
         if let Some(model) = model {
             self.modelled_call(walk, index, call_index, model, Some(receiver), name);

@@ -1,8 +1,7 @@
 //! The check behind `rules/torn-state.md`; read that page first.
 
 use crate::program::Program;
-use crate::program::conflicts::Defect;
-use crate::rule::{Reporter, Rule, Text, describe};
+use crate::rule::{Reporter, Rule, Text};
 
 /// See the page.
 pub struct TornState;
@@ -13,25 +12,34 @@ impl Rule for TornState {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
-        let wanted = program
-            .conflicts()
-            .iter()
-            .filter(|conflict| conflict.defect == Defect::TornState);
-        for conflict in wanted {
-            let primary = program.record(conflict.primary);
-            let place = conflict.place;
-            let (guard, _, _) = conflict.guard.map_or_else(
-                || ("the lock".to_owned(), 0, 0),
-                |(words, held, total)| (words.to_string(), held, total),
-            );
-            report.conflict(
-                conflict,
+        for torn in program.torn() {
+            let [first, second] = torn.reads.map(|it| program.record(it));
+            let [write, _] = torn.writes.map(|it| program.record(it));
+            let lock = torn.lock;
+            let mut related = vec![(
+                write.at,
+                format!("changed together with the other under `{lock}`"),
+            )];
+            if second.at != first.at {
+                related.push((second.at, "the other is read here".to_owned()));
+            }
+            let state = format!("{} {}", first.words, second.words);
+            report.record(
+                first,
                 Text {
-                    message: format!("`{place}` is read without the lock under which it changes together with others"),
-                    label: describe(primary),
-                    consequence: "the reader sees one field from before and another one from after a change".to_owned(),
-                    advice: format!("hold `{guard}` while reading them"),
+                    message: format!(
+                        "`{}` and `{}` are read without `{lock}`, under which they change together",
+                        first.words, second.words
+                    ),
+                    label: "read without the lock".to_owned(),
+                    consequence:
+                        "the reader sees one field from before and the other from after a change"
+                            .to_owned(),
+                    advice: format!("hold `{lock}` while reading both"),
                 },
+                state,
+                related,
+                &[write],
             );
         }
     }
