@@ -99,6 +99,9 @@ pub struct ExploreArgs {
     /// python3].
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    /// Instrument every name, those too that are bound once and cannot change.
+    #[arg(long)]
+    all_accesses: bool,
     /// Keep runs apart: in one process, in a child for each, or in a child once state was seen to
     /// leak.
     #[arg(long, value_enum, default_value = "auto")]
@@ -159,7 +162,7 @@ fn current_directory() -> Result<PathBuf, String> {
     env::current_dir().map_err(|error| format!("the current directory: {error}"))
 }
 
-fn file_target(name: &str, argv: &[String]) -> Result<Target, String> {
+fn file_target(name: &str, argv: &[String], all_accesses: bool) -> Result<Target, String> {
     let (file, function) = match name.split_once("::") {
         Some((file, function)) => (file, Some(function.to_owned())),
         None => (name, None),
@@ -180,6 +183,7 @@ fn file_target(name: &str, argv: &[String]) -> Result<Target, String> {
         function,
         argv: argv.to_vec(),
         directory: current_directory()?,
+        all_accesses,
     })
 }
 
@@ -233,6 +237,7 @@ impl ExploreArgs {
                 argv,
                 root: project_root(&directory),
                 directory,
+                all_accesses: self.all_accesses,
             }]);
         }
         if let Some(node) = &self.pytest {
@@ -244,12 +249,13 @@ impl ExploreArgs {
                 argv: Vec::new(),
                 root: project_root(&directory),
                 directory,
+                all_accesses: self.all_accesses,
             }]);
         }
         let name = self.target.as_deref().unwrap_or_default();
         let path = Path::new(name);
         if !path.is_dir() {
-            return Ok(vec![file_target(name, &self.argv)?]);
+            return Ok(vec![file_target(name, &self.argv, self.all_accesses)?]);
         }
         let mut scripts: Vec<PathBuf> = fs::read_dir(path)
             .map_err(|error| format!("{name}: {error}"))?
@@ -262,7 +268,7 @@ impl ExploreArgs {
         }
         scripts
             .iter()
-            .map(|it| file_target(&it.to_string_lossy(), &self.argv))
+            .map(|it| file_target(&it.to_string_lossy(), &self.argv, self.all_accesses))
             .collect()
     }
 }

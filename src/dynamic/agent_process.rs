@@ -72,6 +72,8 @@ pub struct Target {
     pub directory: PathBuf,
     /// Files below are the program's own and are instrumented.
     pub root: PathBuf,
+    /// Instrument names that are bound once, too.
+    pub all_accesses: bool,
 }
 
 #[derive(Serialize)]

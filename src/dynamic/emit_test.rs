@@ -38,6 +38,7 @@ pub fn text(witness: &Witness, to_root: &Path) -> Result<String, String> {
         "target": witness.program.target,
         "function": witness.program.function,
         "argv": witness.program.argv,
+        "all_accesses": witness.program.all_accesses,
         "schedule": schedule,
     })
     .to_string();

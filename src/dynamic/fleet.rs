@@ -257,6 +257,9 @@ impl Fleet {
             let site = map.get(event.site() as usize).copied().unwrap_or(0);
             *event = event.at(site);
         }
+        for held in rare.detail.iter_mut().flat_map(|it| &mut it.held) {
+            *held = map.get(*held as usize).copied().unwrap_or(0);
+        }
         for blocked in &mut rare.blocked {
             blocked.site = map.get(blocked.site as usize).copied().unwrap_or(0);
         }

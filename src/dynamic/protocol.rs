@@ -208,8 +208,8 @@ pub struct Detail {
     pub step: u32,
     /// The value, shortened.
     pub value: String,
-    /// Locks the thread held.
-    pub held: u32,
+    /// The sites at which the locks were taken that the thread held.
+    pub held: Vec<u32>,
 }
 
 /// The rare part of a result.

@@ -153,6 +153,22 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
         .iter()
         .map(|it| (it.step, it.value.as_str()))
         .collect();
+    // Locks are named by the lines at which they were taken.
+    let held: FxHashMap<u32, String> = execution
+        .rare
+        .detail
+        .iter()
+        .filter(|it| !it.held.is_empty())
+        .map(|it| {
+            let lines: Vec<String> = it
+                .held
+                .iter()
+                .filter_map(|&site| Some(format!("lock of line {}", sites.get(site)?.line)))
+                .collect();
+            (it.step, lines.join(", "))
+        })
+        .filter(|(_, lines)| !lines.is_empty())
+        .collect();
     let mut rows: Vec<Row> = Vec::new();
     let mut previous = None;
     for (step, &event) in trace.iter().enumerate() {
@@ -170,7 +186,10 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
         if !matters {
             continue;
         }
-        let text = describe(event, &site.label, values.get(&(step as u32)).copied());
+        let mut text = describe(event, &site.label, values.get(&(step as u32)).copied());
+        if let Some(lines) = held.get(&(step as u32)) {
+            let _ = write!(text, "  [holds {lines}]");
+        }
         let line = format!(
             "{}:{}",
             Path::new(&relative(Path::new(&site.file), root))

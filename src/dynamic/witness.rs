@@ -61,6 +61,9 @@ pub struct Program {
     /// Arguments of the program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
+    /// Names that are bound once were instrumented, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_accesses: bool,
 }
 
 /// What goes wrong.
@@ -195,6 +198,7 @@ impl Witness {
                 },
                 function: target.function.clone(),
                 argv: target.argv.clone(),
+                all_accesses: target.all_accesses,
             },
             sources,
             python: fleet.interpreter().describe(),
@@ -309,6 +313,7 @@ impl Witness {
             argv: self.program.argv.clone(),
             directory: directory.to_owned(),
             root: root.to_owned(),
+            all_accesses: self.program.all_accesses,
         }
     }
 

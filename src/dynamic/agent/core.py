@@ -421,7 +421,7 @@ class Change:
         index = task.index
         for position in range(self.at, len(trace)):
             word = trace[position]
-            if word >> TASK_SHIFT != index and MODE[word >> KIND_SHIFT & 63] >= WRITES:
+            if word >> TASK_SHIFT != index and MODE[word >> KIND_SHIFT & 63] == WRITES:
                 return True
         self.at = len(trace)
         return False

@@ -21,7 +21,7 @@ def note(site, value):
         return
     step = len(trace) - 1
     if not R.detail or R.detail[-1][0] != step:
-        R.detail.append((step, value, len(R.cur.locks)))
+        R.detail.append((step, value, [lock.site for lock in R.cur.locks]))
 
 
 def _wrapped(hook, position):

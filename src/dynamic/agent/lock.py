@@ -22,12 +22,14 @@ def _check(blocking, timeout):
 class Lock:
     """One holder; any thread may release it."""
 
-    __slots__ = ("held", "serial", "owner", "__weakref__")
+    __slots__ = ("held", "serial", "owner", "site", "__weakref__")
 
     def __init__(self):
         self.held = False
         self.serial = 0
         self.owner = None
+        # Where it was taken last.
+        self.site = 0
 
     def ready(self, _task):
         return not self.held
@@ -60,6 +62,7 @@ class Lock:
         R.trace.append(R.base | operation | AVAILABLE)
         self.held = True
         self.owner = me = R.cur
+        self.site = site
         me.locks.append(self)
         return True
 
@@ -73,6 +76,7 @@ class Lock:
         R.trace[-1] = R.base | sk(TRY_OK, site) | place_of(self) | AVAILABLE
         self.held = True
         self.owner = me = R.cur
+        self.site = site
         me.locks.append(self)
         return True
 
@@ -120,12 +124,13 @@ class Lock:
 class RLock:
     """One holder, which may take it again; only the outermost acquire and release are events."""
 
-    __slots__ = ("owner", "count", "serial", "__weakref__")
+    __slots__ = ("owner", "count", "serial", "site", "__weakref__")
 
     def __init__(self):
         self.owner = None
         self.count = 0
         self.serial = 0
+        self.site = 0
 
     def ready(self, task):
         return self.owner is None or self.owner is task
@@ -164,6 +169,7 @@ class RLock:
                     R.trace.append(R.cur.pending | R.base)
                     return False
                 R.trace.append(R.base | operation | AVAILABLE)
+            self.site = site
             me.locks.append(self)
         self.owner = me
         self.count = 1

@@ -19,6 +19,7 @@ class Project:
 
     def __init__(self):
         self.root = ""
+        self.all_accesses = False
         self.codes = {}
         self.specs = {}
         # What could not be rewritten: path -> reason.
@@ -90,7 +91,7 @@ class Project:
                 breaks,
             )
 
-        rewritten = rewrite(tree, site)
+        rewritten = rewrite(tree, site, self.all_accesses)
         code = compile(scope_statement(rewritten), path, "exec", dont_inherit=True)
         self.register(code)
         return code
@@ -188,8 +189,9 @@ def _package(fullname, location, package):
     return spec
 
 
-def install(root):
+def install(root, all_accesses):
     """Makes the modules below `root` the program's own."""
+    PROJECT.all_accesses = all_accesses
     PROJECT.root = os.path.realpath(root).rstrip(os.sep) + os.sep
     sys.meta_path.insert(0, Finder)
     for name, hook in HOOKS.items():

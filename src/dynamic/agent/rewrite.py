@@ -30,6 +30,8 @@ _IN_PLACE = {
 class Scope:
     """The names of one module, class, function or comprehension."""
 
+    everything = False
+
     def __init__(self, node, parent):
         self.node = node
         self.parent = parent
@@ -51,13 +53,10 @@ class Scope:
 
     def hot(self, name):
         """Whether a variable of this function that inner functions use may change under them."""
-        return (
-            self.is_function
-            and name in self.captured
-            and (
-                name in self.rebound_inside or name in self.looped or self.bound.get(name, 0) > 1
-            )
+        changes = (
+            name in self.rebound_inside or name in self.looped or self.bound.get(name, 0) > 1
         )
+        return self.is_function and name in self.captured and (changes or self.everything)
 
 
 class Scopes(ast.NodeVisitor):
@@ -229,8 +228,11 @@ def _name(name, load=True):
 class Rewriter(ast.NodeTransformer):
     """Second pass. `new_site(node, label, breaks)` numbers a site."""
 
-    def __init__(self, tree, new_site):
+    def __init__(self, tree, new_site, everything=False):
+        self.everything = everything
         self.scopes = Scopes(tree)
+        for scope in self.scopes.of.values():
+            scope.everything = everything
         self.scope = self.scopes.module
         self.new_site = new_site
         self.class_name = None
@@ -273,7 +275,8 @@ class Rewriter(ast.NodeTransformer):
             return None
         owner = self.scopes.binder(self.scope, name)
         if owner.is_module:
-            return _name("_rp_scope") if name in self.scopes.hot_globals else None
+            hot = name in self.scopes.hot_globals or self.everything and name in owner.bound
+            return _name("_rp_scope") if hot else None
         return _name("_rp_c%d" % owner.number) if owner.hot(name) else None
 
     # --- scopes
@@ -795,9 +798,9 @@ def _label(node):
         return type(node).__name__
 
 
-def rewrite(tree, new_site):
-    """Rewrites a module's tree in place."""
-    return ast.fix_missing_locations(Rewriter(tree, new_site).visit(tree))
+def rewrite(tree, new_site, everything):
+    """Rewrites a module's tree in place; with `everything`, names that are bound once as well."""
+    return ast.fix_missing_locations(Rewriter(tree, new_site, everything).visit(tree))
 
 
 def scope_statement(tree):

@@ -2,6 +2,7 @@
 
 import selectors
 
+from . import simple_queue
 from .core import (
     AVAILABLE, INSPECT, R, SELECT, WAKE, Abort, caller_site, place_of, sk, step, wait_for,
 )  # fmt: skip
@@ -78,19 +79,47 @@ def patch_asyncio(module):
     loop_class.call_soon_threadsafe = call_soon_threadsafe
 
 
+class Notifier:
+    """Wakes the thread that looks after a ThreadPool's workers; a pipe in the original, for the
+    sake of processes."""
+
+    def __init__(self):
+        self._queue = simple_queue.SimpleQueue()
+        self._reader = None
+        self.put = self._queue.put
+        self.get = self._queue.get
+        self.empty = self._queue.empty
+
+
+class Context:
+    """A context of `multiprocessing` for threads: its queue is under control."""
+
+    def __init__(self, real):
+        self._real = real
+        self.SimpleQueue = Notifier
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+
 def patch_pool(module):
-    """Once `multiprocessing.pool` has been imported: a ThreadPool needs no other processes, yet
-    with the default context its notifier would start one to track semaphores."""
-    real = module.ThreadPool._setup_queues
+    """Once `multiprocessing.pool` has been imported."""
+    real_setup, real_wait = module.ThreadPool._setup_queues, module.Pool._wait_for_updates
 
     def _setup_queues(self):
-        import multiprocessing
+        self._ctx = Context(self._ctx)
+        real_setup(self)
 
-        if "fork" in multiprocessing.get_all_start_methods():
-            self._ctx = multiprocessing.get_context("fork")
-        real(self)
+    def _wait_for_updates(sentinels, change_notifier, timeout=None):
+        if not isinstance(change_notifier, Notifier):
+            real_wait(sentinels, change_notifier, timeout)
+            return
+        change_notifier.get()
+        while not change_notifier.empty():
+            change_notifier.get()
 
     module.ThreadPool._setup_queues = _setup_queues
+    module.Pool._wait_for_updates = staticmethod(_wait_for_updates)
 
 
 def install():

@@ -235,7 +235,7 @@ def prepare(options):
     sys.path[:] = [p for p in sys.path if p not in ("",)]
     sys.path.insert(0, first)
     patch.install()
-    project.install(options["root"])
+    project.install(options["root"], options.get("all_accesses", False))
     sys.stdout = sys.__stdout__ = program.STDOUT
     sys.stderr = sys.__stderr__ = program.STDERR
     sys.stdin = sys.__stdin__ = open(os.devnull)

@@ -228,9 +228,17 @@ impl Strategy for Dpor {
             return Ok(());
         };
         if execution.status == Status::Diverged {
-            return Err(Nondeterminism {
-                step: execution.diverged.unwrap_or(0) as usize,
-            });
+            let step = execution.diverged.unwrap_or(0);
+            if Some(step + 1) != plan.segments.last().map(|it| it.1) {
+                return Err(Nondeterminism {
+                    step: step as usize,
+                });
+            }
+            // The prefix was followed, but the thread of the new branch has to wait for something
+            // that is no operation of ours, such as a socket. Nothing is certified then.
+            self.complete = false;
+            self.opened(task.node, -1);
+            return Ok(());
         }
         if matches!(execution.status, Status::TooLong | Status::Ended) {
             self.complete &= execution.status != Status::TooLong;

@@ -1,0 +1,838 @@
+//! `raceproof explore` and `raceproof replay`, on real interpreters: the free-threaded one named by
+//! `RACEPROOF_PYTHON` (or `python3.14t`), and `python3`. A test says which of them it found.
+#![allow(clippy::unwrap_used, missing_docs, clippy::print_stderr)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use raceproof::dynamic::agent_process::{Isolation, Target, modules};
+use raceproof::dynamic::fleet::Fleet;
+use raceproof::dynamic::happens_before::Order;
+use raceproof::dynamic::interpreter::{Interpreter, ask};
+use raceproof::dynamic::protocol::{Policy, Status};
+use raceproof::dynamic::search::{Choice, Limits, Outcome, Verdict, search};
+use raceproof::dynamic::strategy::Strategy;
+use raceproof::dynamic::strategy::auto::Auto;
+use raceproof::dynamic::strategy::bounded::Bounded;
+use raceproof::dynamic::strategy::dpor::Dpor;
+use raceproof::dynamic::strategy::seeded::Seeded;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The interpreters to test with; never none where externals are required.
+fn interpreters() -> &'static [Interpreter] {
+    static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let named = std::env::var_os("RACEPROOF_PYTHON").unwrap_or_else(|| "python3.14t".into());
+        let required = std::env::var_os("RACEPROOF_REQUIRE_EXTERNALS").is_some_and(|it| it == "1");
+        let mut found = Vec::new();
+        for path in [PathBuf::from(named), PathBuf::from("python3")] {
+            match ask(&path) {
+                Ok(interpreter) => {
+                    eprintln!("found {}", interpreter.describe());
+                    found.push(interpreter);
+                }
+                Err(why) => {
+                    assert!(!required, "{}: {why}", path.display());
+                    eprintln!("skipped: {} {why}", path.display());
+                }
+            }
+        }
+        found
+    })
+}
+
+/// One interpreter; tests that need no particular one are skipped without any.
+fn interpreter() -> Option<&'static Interpreter> {
+    interpreters().first()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn scripts(folder: &str) -> Vec<PathBuf> {
+    let mut scripts: Vec<_> = fs::read_dir(root().join(folder))
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .filter(|it| it.extension().is_some_and(|it| it == "py"))
+        .collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    scripts
+}
+
+fn target(script: &Path) -> Target {
+    let script = fs::canonicalize(script).unwrap();
+    let directory = script.parent().unwrap().to_owned();
+    Target {
+        kind: "script",
+        target: script.to_string_lossy().into_owned(),
+        function: None,
+        argv: Vec::new(),
+        root: directory.clone(),
+        directory,
+        all_accesses: false,
+    }
+}
+
+fn fleet(interpreter: &Interpreter, script: &Path) -> Fleet {
+    Fleet::start(
+        interpreter.clone(),
+        target(script),
+        Isolation::Auto,
+        Duration::from_secs(60),
+    )
+    .map_err(|error| format!("{}: {error:?}", script.display()))
+    .unwrap()
+}
+
+fn explored(interpreter: &Interpreter, script: &Path, choice: Choice, limits: &Limits) -> Outcome {
+    let mut fleet = fleet(interpreter, script);
+    search(&mut fleet, choice, 1, limits, &mut ())
+        .map_err(|error| format!("{}: {error:?}", script.display()))
+        .unwrap()
+}
+
+/// A program of threads that each run one of `bodies`, with shared state set up first.
+fn program(folder: &TempDir, setup: &str, bodies: &[&str]) -> PathBuf {
+    let mut text = format!("import queue\nimport threading\n{setup}\n");
+    for (number, body) in bodies.iter().enumerate() {
+        text.push_str(&format!("def body{number}():\n"));
+        text.push_str("    global value, flag\n");
+        for line in body.lines() {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    let names: Vec<String> = (0..bodies.len()).map(|it| format!("body{it}")).collect();
+    text.push_str(&format!(
+        "threads = [threading.Thread(target=it) for it in [{}]]\n",
+        names.join(", ")
+    ));
+    text.push_str("for it in threads: it.start()\nfor it in threads: it.join()\n");
+    let path = folder.path().join("program.py");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn raceproof(directory: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raceproof"));
+    command.args(args).current_dir(directory);
+    if let Some(interpreter) = interpreter() {
+        command.env("RACEPROOF_PYTHON", &interpreter.path);
+    }
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+// --- the fixtures ------------------------------------------------------------------------------
+
+#[test]
+fn failing_programs_are_found() {
+    for interpreter in interpreters() {
+        for script in scripts("fixtures/dynamic/reported") {
+            let outcome = explored(interpreter, &script, Choice::Auto, &Limits::default());
+            assert_eq!(
+                outcome.verdict,
+                Verdict::Failing,
+                "{} on {}: {outcome:?}",
+                script.display(),
+                interpreter.describe()
+            );
+        }
+    }
+}
+
+#[test]
+fn correct_programs_are_certified_with_at_most_twice_the_executions_needed() {
+    for interpreter in interpreters() {
+        for script in scripts("fixtures/dynamic/quiet") {
+            let outcome = explored(interpreter, &script, Choice::Auto, &Limits::default());
+            assert_eq!(
+                outcome.verdict,
+                Verdict::NoneExists,
+                "{} on {}: {outcome:?}",
+                script.display(),
+                interpreter.describe()
+            );
+            assert!(
+                outcome.executions <= 2 * outcome.traces,
+                "{}: {} executions for {} traces",
+                script.display(),
+                outcome.executions,
+                outcome.traces
+            );
+        }
+    }
+}
+
+#[test]
+fn the_four_patterns_make_a_table() {
+    if interpreter().is_none() {
+        return;
+    }
+    let output = raceproof(
+        root(),
+        &["explore", "fixtures/patterns", "--output-format", "json"],
+    );
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let verdict = |name: &str| {
+        let programs = result["programs"].as_array().unwrap();
+        let found = programs
+            .iter()
+            .find(|it| it["name"].as_str().unwrap().contains(name))
+            .unwrap();
+        assert!(
+            found["schedules"].as_u64().unwrap() <= 2 * found["traces"].as_u64().unwrap(),
+            "{found}"
+        );
+        found["verdict"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(verdict("unlocked_counter"), "failing");
+    assert_eq!(verdict("unlocked_containers"), "failing");
+    assert_eq!(verdict("isolated_tasks"), "none-exists");
+    assert_eq!(verdict("proper_locking"), "none-exists");
+}
+
+// --- strategies --------------------------------------------------------------------------------
+
+/// The traces of the first schedules a strategy chooses.
+fn traces(interpreter: &Interpreter, script: &Path, strategy: &mut dyn Strategy) -> Vec<Vec<u64>> {
+    let mut fleet = fleet(interpreter, script);
+    let mut traces = Vec::new();
+    while traces.len() < 40
+        && let Some(plan) = strategy.next_plan()
+    {
+        let execution = fleet.run(plan).unwrap();
+        let order = Order::of(&execution);
+        strategy.learn(&execution, &order).unwrap();
+        traces.push(execution.trace.iter().map(|it| it.0).collect());
+    }
+    traces
+}
+
+#[test]
+fn every_strategy_does_the_same_with_the_same_seed() {
+    let steps = 10_000;
+    let make: Vec<(&str, Box<dyn Fn() -> Box<dyn Strategy>>)> = vec![
+        ("auto", Box::new(move || Box::new(Auto::new(3, steps)))),
+        ("bounded", Box::new(move || Box::new(Bounded::new(2, steps)))),
+        ("dpor", Box::new(move || Box::new(Dpor::new(steps)))),
+        (
+            "pos",
+            Box::new(move || Box::new(Seeded::new(Policy::Pos, 3, steps))),
+        ),
+        (
+            "pct",
+            Box::new(move || Box::new(Seeded::new(Policy::Pct, 3, steps))),
+        ),
+        (
+            "surw",
+            Box::new(move || Box::new(Seeded::new(Policy::Surw, 3, steps))),
+        ),
+        (
+            "random",
+            Box::new(move || Box::new(Seeded::new(Policy::Random, 3, steps))),
+        ),
+    ];
+    let script = root().join("fixtures/dynamic/reported/semaphore_of_two.py");
+    for interpreter in interpreters() {
+        for (name, strategy) in &make {
+            let first = traces(interpreter, &script, strategy().as_mut());
+            let second = traces(interpreter, &script, strategy().as_mut());
+            assert!(first.len() > 5, "{name} ran {} schedules", first.len());
+            assert!(
+                first.iter().collect::<BTreeSet<_>>().len() > 1,
+                "{name} ran one schedule only"
+            );
+            assert_eq!(first, second, "{name} on {}", interpreter.describe());
+        }
+    }
+}
+
+#[test]
+fn every_strategy_finds_a_lost_update() {
+    let Some(interpreter) = interpreter() else {
+        return;
+    };
+    let script = root().join("fixtures/patterns/unlocked_counter.py");
+    for choice in [
+        Choice::Auto,
+        Choice::Bounded(2),
+        Choice::Dpor,
+        Choice::Pos,
+        Choice::Pct,
+        Choice::Surw,
+        Choice::Random,
+    ] {
+        let outcome = explored(interpreter, &script, choice, &Limits::default());
+        assert_eq!(outcome.verdict, Verdict::Failing, "{choice:?}");
+    }
+}
+
+/// Programs whose number of Mazurkiewicz traces is known.
+#[test]
+fn exhaustive_search_executes_each_trace_once() {
+    let one = "value = 1";
+    let append = "shared.append(1)";
+    let locked = "with lock:\n    pass";
+    let twice = "for _ in range(2):\n    with lock:\n        pass";
+    let cases: &[(&str, &[&str], u64)] = &[
+        ("nothing shared", &["pass", "pass", "pass"], 1),
+        // Orders of writes: 2!, 3!, and those of two threads with two each: 4! / (2! 2!).
+        ("two writes", &[one, one], 2),
+        ("three writes", &[one, one, one], 6),
+        ("three appends", &[append, append, append], 6),
+        (
+            "two threads, two appends each",
+            &["shared.append(1)\nshared.append(2)"; 2],
+            6,
+        ),
+        // A write before, between or after two independent reads: 2 * 2.
+        ("a writer and two readers", &[one, "value", "value"], 4),
+        ("two reads of one thread and a write", &["value\nvalue", one], 3),
+        ("three critical sections", &[locked, locked, locked], 6),
+        // 6! / (2! 2! 2!).
+        ("three threads, two critical sections each", &[twice; 3], 90),
+        ("elements of a list", &["cells[0] = 1", "cells[1] = 1"], 1),
+        ("keys of a dict", &["table['a'] = 1", "table['b'] = 1"], 1),
+        // Two reads and writes of one place: 4 orders that differ.
+        ("two updates", &["value += 1", "value += 1"], 4),
+    ];
+    let setup = "value = 0\nshared = []\ncells = [0, 0]\ntable = {'a': 0, 'b': 0}\n\
+                 lock = threading.Lock()";
+    for interpreter in interpreters() {
+        for (name, bodies, expected) in cases {
+            let folder = TempDir::new().unwrap();
+            let script = program(&folder, setup, bodies);
+            let outcome = explored(interpreter, &script, Choice::Dpor, &Limits::default());
+            assert_eq!(
+                (outcome.verdict, outcome.traces, outcome.executions),
+                (Verdict::NoneExists, *expected, *expected),
+                "{name} on {}",
+                interpreter.describe()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_preemption_bound_is_a_bound() {
+    let Some(interpreter) = interpreter() else {
+        return;
+    };
+    let script = root().join("fixtures/patterns/unlocked_counter.py");
+    let none = explored(interpreter, &script, Choice::Bounded(0), &Limits::default());
+    assert_eq!(none.verdict, Verdict::NoneWithinBound);
+    let one = explored(interpreter, &script, Choice::Bounded(1), &Limits::default());
+    assert_eq!(one.verdict, Verdict::Failing);
+}
+
+// --- happens-before ----------------------------------------------------------------------------
+
+/// For each primitive: the publication it orders is no data race, and is one without it.
+#[test]
+fn each_primitive_orders_what_it_publishes() {
+    let setup = "value = 0\nlock = threading.Lock()\nrlock = threading.RLock()\n\
+        event = threading.Event()\ncondition = threading.Condition()\n\
+        semaphore = threading.Semaphore(0)\nbarrier = threading.Barrier(2)\n\
+        items = queue.Queue()\nsimple = queue.SimpleQueue()\nflag = False\n\
+        from concurrent.futures import Future, ThreadPoolExecutor\nfuture = Future()\n";
+    let cases: &[(&str, &str, &str)] = &[
+        (
+            "lock",
+            "with lock:\n    value = 1",
+            "with lock:\n    value = 2",
+        ),
+        (
+            "rlock",
+            "with rlock:\n    value = 1",
+            "with rlock:\n    value = 2",
+        ),
+        ("event", "value = 1\nevent.set()", "event.wait()\nvalue = 2"),
+        (
+            "condition",
+            "value = 1\nwith condition:\n    flag = True\n    condition.notify()",
+            "with condition:\n    while not flag:\n        condition.wait()\nvalue = 2",
+        ),
+        (
+            "semaphore",
+            "value = 1\nsemaphore.release()",
+            "semaphore.acquire()\nvalue = 2",
+        ),
+        (
+            "barrier",
+            "value = 1\nbarrier.wait()",
+            "barrier.wait()\nvalue = 2",
+        ),
+        ("queue", "value = 1\nitems.put(1)", "items.get()\nvalue = 2"),
+        (
+            "simple queue",
+            "value = 1\nsimple.put(1)",
+            "simple.get()\nvalue = 2",
+        ),
+        (
+            "future",
+            "value = 1\nfuture.set_result(1)",
+            "future.result()\nvalue = 2",
+        ),
+        (
+            "thread start and join",
+            "pass",
+            "value = 1\nit = threading.Thread(target=lambda: value)\nit.start()\nit.join()\nvalue = 2",
+        ),
+        (
+            "pool",
+            "pass",
+            "value = 1\nwith ThreadPoolExecutor(1) as pool:\n    pool.submit(lambda: value)\nvalue = 2",
+        ),
+    ];
+    for interpreter in interpreters() {
+        for (name, first, second) in cases {
+            let folder = TempDir::new().unwrap();
+            let script = program(&folder, setup, &[first, second]);
+            let outcome = explored(interpreter, &script, Choice::Auto, &Limits::default());
+            assert_eq!(outcome.verdict, Verdict::NoneExists, "{name}: {outcome:?}");
+            assert_eq!(outcome.data_races, [], "{name}");
+        }
+        let folder = TempDir::new().unwrap();
+        let script = program(&folder, setup, &["value = 1", "value = 2"]);
+        let outcome = explored(interpreter, &script, Choice::Auto, &Limits::default());
+        assert_eq!(outcome.data_races.len(), 1);
+    }
+}
+
+// --- witnesses ---------------------------------------------------------------------------------
+
+/// A copy of a fixture in a project of its own, and the witness of its failure.
+fn witnessed(name: &str) -> Option<(TempDir, PathBuf)> {
+    interpreter()?;
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("pyproject.toml"), "").unwrap();
+    fs::copy(
+        root().join("fixtures/dynamic/reported").join(name),
+        folder.path().join("program.py"),
+    )
+    .unwrap();
+    let output = raceproof(
+        folder.path(),
+        &["explore", "program.py", "--witness", "witness.json"],
+    );
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let witness = folder.path().join("witness.json");
+    Some((folder, witness))
+}
+
+#[test]
+fn what_was_found_replays_on_every_interpreter() {
+    for script in scripts("fixtures/dynamic/reported") {
+        let name = script.file_name().unwrap().to_string_lossy().into_owned();
+        let Some((folder, _)) = witnessed(&name) else {
+            return;
+        };
+        for interpreter in interpreters() {
+            let python = interpreter.path.to_string_lossy();
+            let output = raceproof(
+                folder.path(),
+                &["replay", "witness.json", "--times", "20", "--python", &python],
+            );
+            assert_eq!(
+                code(&output),
+                1,
+                "{name} on {}: {}",
+                interpreter.describe(),
+                said(&output)
+            );
+            assert!(said(&output).contains("replayed 20 of 20 times"), "{name}");
+        }
+    }
+}
+
+fn edited(witness: &Path, edit: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&fs::read(witness).unwrap()).unwrap();
+    edit(&mut value);
+    fs::write(witness, value.to_string()).unwrap();
+}
+
+#[test]
+fn a_witness_is_refused_with_the_reason() {
+    let cases: Vec<(&str, Box<dyn Fn(&Path, &Path)>)> = vec![
+        (
+            "update raceproof",
+            Box::new(|_, witness| edited(witness, |it| it["format"] = 99.into())),
+        ),
+        (
+            "program.py changed",
+            Box::new(|folder, _| {
+                let path = folder.join("program.py");
+                let text = fs::read_to_string(&path).unwrap();
+                fs::write(path, text + "\n# another line\n").unwrap();
+            }),
+        ),
+        (
+            "program.py (gone)",
+            Box::new(|folder, _| fs::remove_file(folder.join("program.py")).unwrap()),
+        ),
+        (
+            "not below the project's root",
+            Box::new(|_, witness| {
+                edited(witness, |it| it["program"]["target"] = "/etc/passwd".into());
+            }),
+        ),
+        (
+            "not below the project's root",
+            Box::new(|_, witness| {
+                edited(witness, |it| {
+                    let hash = it["sources"]["program.py"].clone();
+                    it["sources"]["../program.py"] = hash;
+                });
+            }),
+        ),
+        (
+            "not below the project's root",
+            Box::new(|_, witness| {
+                edited(witness, |it| {
+                    it["program"]["kind"] = "module".into();
+                    it["program"]["target"] = "antigravity".into();
+                });
+            }),
+        ),
+        (
+            "is no witness",
+            Box::new(|_, witness| fs::write(witness, "[1, 2]").unwrap()),
+        ),
+        (
+            "is no witness",
+            Box::new(|_, witness| fs::write(witness, b"\xff\x00").unwrap()),
+        ),
+    ];
+    for (reason, spoil) in cases {
+        let Some((folder, witness)) = witnessed("closure.py") else {
+            return;
+        };
+        spoil(folder.path(), &witness);
+        let output = raceproof(folder.path(), &["replay", "witness.json"]);
+        assert_eq!(code(&output), 2, "{reason}: {}", said(&output));
+        assert!(said(&output).contains(reason), "{reason}: {}", said(&output));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_project_is_not_followed() {
+    let Some((folder, _)) = witnessed("closure.py") else {
+        return;
+    };
+    let elsewhere = TempDir::new().unwrap();
+    let outside = elsewhere.path().join("program.py");
+    fs::rename(folder.path().join("program.py"), &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, folder.path().join("program.py")).unwrap();
+    let output = raceproof(folder.path(), &["replay", "witness.json"]);
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    assert!(said(&output).contains("not below the project's root"));
+}
+
+#[test]
+fn a_divergence_names_its_first_step() {
+    let Some((folder, witness)) = witnessed("closure.py") else {
+        return;
+    };
+    edited(&witness, |it| {
+        let steps = it["steps"].as_array_mut().unwrap();
+        let step = steps
+            .iter_mut()
+            .find(|it| it["operation"] == "write")
+            .unwrap();
+        step["site"] = "program.py:1".into();
+    });
+    let output = raceproof(folder.path(), &["replay", "witness.json"]);
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    assert!(said(&output).contains("diverges at step"), "{}", said(&output));
+    assert!(said(&output).contains("program.py:1"), "{}", said(&output));
+}
+
+#[test]
+fn the_written_test_fails_on_the_bug_and_passes_once_it_is_fixed() {
+    for name in ["closure.py", "lost_notify.py"] {
+        let Some((folder, _)) = witnessed(name) else {
+            return;
+        };
+        let output = raceproof(
+            folder.path(),
+            &["explore", "program.py", "--emit-test", "test_race.py"],
+        );
+        assert_eq!(code(&output), 1, "{}", said(&output));
+        // The file runs under pytest; its test function needs nothing of it.
+        let run = |interpreter: &Interpreter| {
+            Command::new(&interpreter.path)
+                .args(["-c", "import test_race; test_race.test_interleaving()"])
+                .current_dir(folder.path())
+                .output()
+                .unwrap()
+        };
+        for interpreter in interpreters() {
+            let output = run(interpreter);
+            assert!(!output.status.success(), "{name}: {}", said(&output));
+            assert!(said(&output).contains("AssertionError"), "{}", said(&output));
+        }
+        let path = folder.path().join("program.py");
+        let text = fs::read_to_string(&path).unwrap();
+        let fixed = text
+            .replace("        count += 1", "        with lock:\n            count += 1")
+            .replace("import threading\n", "import threading\n\nlock = threading.Lock()\n")
+            .replace(
+                "    if not ready:\n        with condition:\n            condition.wait()",
+                "    with condition:\n        while not ready:\n            condition.wait()",
+            );
+        assert_ne!(text, fixed);
+        fs::write(&path, fixed).unwrap();
+        for interpreter in interpreters() {
+            let output = run(interpreter);
+            assert!(output.status.success(), "{name}: {}", said(&output));
+        }
+    }
+}
+
+// --- the command -------------------------------------------------------------------------------
+
+/// Explores a program given as text.
+fn explore_text(text: &str, args: &[&str]) -> Option<(TempDir, Output)> {
+    interpreter()?;
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("pyproject.toml"), "").unwrap();
+    fs::write(folder.path().join("program.py"), text).unwrap();
+    let mut all = vec!["explore", "program.py", "--budget", "4"];
+    all.extend(args);
+    let output = raceproof(folder.path(), &all);
+    Some((folder, output))
+}
+
+const TWO_THREADS: &str = "import threading\n\
+    def start(*bodies):\n    \
+        threads = [threading.Thread(target=it) for it in bodies]\n    \
+        for it in threads: it.start()\n    \
+        for it in threads: it.join()\n";
+
+#[test]
+fn bad_programs_get_a_clear_line_and_the_right_exit_code() {
+    let cases: &[(&str, &str, i32, &str)] = &[
+        ("syntax error", "def f(:\n", 2, "SyntaxError"),
+        ("not utf-8", "x = '\u{0}'\n", 2, "null bytes"),
+        ("no threads", "print('hello')\n", 0, "starts no thread"),
+        ("exits at once", "import sys\nsys.exit(0)\n", 0, "starts no thread"),
+        ("exits badly", "import sys\nsys.exit(3)\n", 1, "exit status 3"),
+        ("os._exit", "import os\nos._exit(4)\n", 1, "os._exit(4)"),
+        ("reads input", "input()\n", 1, "EOFError"),
+        (
+            "kills itself",
+            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
+            2,
+            "died of signal 9",
+        ),
+        ("crashes", "import os\nos.abort()\n", 2, "died of signal 6"),
+        ("never ends", "while True: pass\n", 2, "did not end in time"),
+        (
+            "blocks outside",
+            "import os\nr, w = os.pipe()\nos.read(r, 1)\n",
+            2,
+            "did not end in time",
+        ),
+    ];
+    for (name, text, expected, words) in cases {
+        let Some((_, output)) = explore_text(text, &[]) else {
+            return;
+        };
+        assert_eq!(code(&output), *expected, "{name}: {}", said(&output));
+        assert!(said(&output).contains(words), "{name}: {}", said(&output));
+        assert!(!said(&output).contains("panicked"), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_run_is_said() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("program.py"), "").unwrap();
+    for (args, words) in [
+        (&["explore", "missing.py"][..], "missing.py"),
+        (&["explore", "program.py", "--python", "/nonexistent/python"], "cannot be started"),
+        (&["explore", "program.py", "--python", "/bin/true"], "no working Python"),
+        (&["explore", "program.py::missing"], "no function 'missing'"),
+        (&["replay", "missing.json"], "missing.json"),
+    ] {
+        if interpreter().is_none() {
+            return;
+        }
+        let output = raceproof(folder.path(), args);
+        assert_ne!(code(&output), 0, "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(words), "{args:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn output_is_captured_and_shown_with_the_failure() {
+    let text = format!(
+        "{TWO_THREADS}import os\nn = 0\ndef add():\n    global n\n    n += 1\n\
+         print('printed before')\nstart(add, add)\nos.write(1, b'written raw')\nassert n == 2\n"
+    );
+    let Some((_, output)) = explore_text(&text, &[]) else {
+        return;
+    };
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(out.matches("printed before").count(), 1, "{out}");
+    assert!(out.contains("written raw"), "{out}");
+}
+
+#[test]
+fn a_program_that_leaks_state_gets_a_process_for_each_run() {
+    let text = format!(
+        "{TWO_THREADS}import sys\nsys.runs = getattr(sys, 'runs', 0) + 1\nn = 0\n\
+         def add():\n    global n\n    for _ in range(sys.runs):\n        n += 1\n\
+         start(add, add)\nassert n >= 0\n"
+    );
+    let Some((_, output)) = explore_text(&text, &[]) else {
+        return;
+    };
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(said(&output).contains("state leaks"), "{}", said(&output));
+    assert!(said(&output).contains("all of them were covered"), "{}", said(&output));
+}
+
+#[test]
+fn a_forked_child_runs_alone_and_is_mentioned() {
+    let text = format!(
+        "{TWO_THREADS}import os\ndef fork():\n    pid = os.fork()\n    if pid == 0:\n        os._exit(0)\n    \
+         os.waitpid(pid, 0)\nstart(fork, lambda: None)\n"
+    );
+    let Some((_, output)) = explore_text(&text, &[]) else {
+        return;
+    };
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(said(&output).contains("the program forks"), "{}", said(&output));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_left_behind() {
+    let text = "import subprocess, time\nchild = subprocess.Popen(['sleep', '1000'])\n\
+                open('pid', 'w').write(str(child.pid))\nwhile True: pass\n";
+    let Some((folder, output)) = explore_text(text, &[]) else {
+        return;
+    };
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(
+        state.is_empty() || state.contains(") Z "),
+        "the child is still there: {state}"
+    );
+    let left: BTreeSet<String> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|it| it.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    let expected = ["pid", "program.py", "pyproject.toml"].map(str::to_owned);
+    assert_eq!(left, BTreeSet::from(expected));
+}
+
+#[test]
+fn a_function_a_module_and_a_package_can_be_explored() {
+    if interpreter().is_none() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("pyproject.toml"), "").unwrap();
+    fs::create_dir(folder.path().join("app")).unwrap();
+    fs::write(folder.path().join("app/__init__.py"), "").unwrap();
+    fs::write(
+        folder.path().join("app/state.py"),
+        "n = 0\ndef add():\n    global n\n    n += 1\n",
+    )
+    .unwrap();
+    let main = format!(
+        "{TWO_THREADS}from app import state\ndef both():\n    start(state.add, state.add)\n    \
+         assert state.n == 2, state.n\nif __name__ == '__main__':\n    both()\n"
+    );
+    fs::write(folder.path().join("app/__main__.py"), &main).unwrap();
+    fs::write(folder.path().join("program.py"), &main).unwrap();
+    for args in [
+        &["explore", "program.py"][..],
+        &["explore", "program.py::both"],
+        &["explore", "-m", "app"],
+    ] {
+        let output = raceproof(folder.path(), args);
+        assert_eq!(code(&output), 1, "{args:?}: {}", said(&output));
+        assert!(said(&output).contains("AssertionError: 1"), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains("state.py:4"), "{args:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn formats_are_well_formed() {
+    if interpreter().is_none() {
+        return;
+    }
+    let output = raceproof(
+        root(),
+        &["explore", "fixtures/dynamic/reported/closure.py", "--output-format", "junit"],
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("<?xml"), "{text}");
+    assert!(text.contains(r#"failures="1""#), "{text}");
+    assert!(text.trim_end().ends_with("</testsuites>"), "{text}");
+}
+
+// --- the agent ---------------------------------------------------------------------------------
+
+/// The agent keeps to the syntax of the oldest Python it runs on.
+#[test]
+fn the_agent_is_python_3_9() {
+    for interpreter in interpreters() {
+        for (name, source) in modules() {
+            let folder = TempDir::new().unwrap();
+            let path = folder.path().join(format!("{name}.py"));
+            fs::write(&path, source).unwrap();
+            let output = Command::new(&interpreter.path)
+                .args([
+                    "-c",
+                    "import ast, sys; ast.parse(open(sys.argv[1]).read(), feature_version=(3, 9))",
+                ])
+                .arg(&path)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{name}: {}", said(&output));
+        }
+    }
+    // Where there is a 3.9, it also runs.
+    if let Ok(old) = ask(Path::new("python3.9")) {
+        let script = root().join("fixtures/dynamic/reported/semaphore_of_two.py");
+        let outcome = explored(&old, &script, Choice::Auto, &Limits::default());
+        assert_eq!(outcome.verdict, Verdict::Failing);
+    }
+}
+
+#[test]
+fn a_run_without_a_plan_is_complete() {
+    for interpreter in interpreters() {
+        let script = root().join("fixtures/dynamic/quiet/condition.py");
+        let mut fleet = fleet(interpreter, &script);
+        let plan = raceproof::dynamic::protocol::Plan::free(Policy::GoOn, 0, 10_000);
+        let first = fleet.run(plan.clone()).unwrap();
+        assert_eq!(first.status, Status::Complete);
+        assert_eq!(fleet.run(plan).unwrap().trace, first.trace);
+    }
+}
