@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-PEER = '''
+PEER = """
 import importlib.util, json, sys, time
 path, peer, budget, seed = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
 spec = importlib.util.spec_from_file_location("program", path)
@@ -49,7 +49,7 @@ else:
                                      raise_on_failure=False)
     found, runs = result.failure is not None, result.schedules_run
 print(json.dumps({"found": found, "runs": runs, "seconds": time.perf_counter() - started}))
-'''
+"""
 
 
 def verdict_of(path):
@@ -58,7 +58,16 @@ def verdict_of(path):
 
 
 def raceproof(args, path, *more):
-    command = [args.raceproof, "explore", str(path), "--python", args.python, "--output-format", "json", *more]
+    command = [
+        args.raceproof,
+        "explore",
+        str(path),
+        "--python",
+        args.python,
+        "--output-format",
+        "json",
+        *more,
+    ]
     output = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     programs = json.loads(output.stdout)["programs"]
     return programs[0]
@@ -92,19 +101,42 @@ def main():
             found += len(first_of_seeds) == args.seeds
             firsts.append(statistics.median(first_of_seeds or [float("inf")]))
         rate = raceproof(
-            args, path, "--strategy", "pos", "--count", "--budget", args.budget,
-            "--max-schedules", args.rate_schedules,
+            args,
+            path,
+            "--strategy",
+            "pos",
+            "--count",
+            "--budget",
+            args.budget,
+            "--max-schedules",
+            args.rate_schedules,
         )
         rates.append(rate["schedules"] / rate["seconds"])
         print(
             "%-32s %-9s %-12s first %-6s %7.0f schedules/s"
-            % (path.name, verdict, result["verdict"], firsts[-1] if verdict != "ok" else "", rates[-1]),
+            % (
+                path.name,
+                verdict,
+                result["verdict"],
+                firsts[-1] if verdict != "ok" else "",
+                rates[-1],
+            ),
             flush=True,
         )
-    print("raceproof: found %d of %d, alarms %d, certified %d of %d with %.2f times the traces at most; "
-          "median first failure %s, median %.0f schedules a second"
-          % (found, len(programs) - correct, alarms, certified, correct, max(ratios),
-             statistics.median(firsts), statistics.median(rates)))
+    print(
+        "raceproof: found %d of %d, alarms %d, certified %d of %d with %.2f times the traces at most; "
+        "median first failure %s, median %.0f schedules a second"
+        % (
+            found,
+            len(programs) - correct,
+            alarms,
+            certified,
+            correct,
+            max(ratios),
+            statistics.median(firsts),
+            statistics.median(rates),
+        )
+    )
     if args.peer_python:
         peer(args, programs, "frontrun")
         peer(args, programs, "interleave-test")
@@ -116,7 +148,9 @@ def peer(args, programs, name):
         try:
             output = subprocess.run(
                 [args.peer_python, "-c", PEER, str(path), name, args.budget, "0"],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=float(args.budget) * 3,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                timeout=float(args.budget) * 3,
             )
             result = json.loads(output.stdout.decode().splitlines()[-1])
         except (subprocess.TimeoutExpired, ValueError, IndexError):
@@ -127,8 +161,10 @@ def peer(args, programs, name):
         if result["runs"]:
             rates.append(result["runs"] / result["seconds"])
         print("%-32s %s %s" % (path.name, name, result), flush=True)
-    print("%s: found %d, alarms %d, median %.0f schedules a second"
-          % (name, found, alarms, statistics.median(rates or [0])))
+    print(
+        "%s: found %d, alarms %d, median %.0f schedules a second"
+        % (name, found, alarms, statistics.median(rates or [0]))
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import operator
 import threading
 
 from .core import (
-    INSERT, KIND_SHIFT, R, READ, STRUCTURE, UPDATE, WHOLE, WRITE, decide, new_place, sk,
+    INSERT, KIND_SHIFT, R, READ, STRUCTURE, UPDATE, WHOLE, WRITE, decide, new_place,
 )  # fmt: skip
 
 # Keys whose `==` and `hash` run no code of the program.
@@ -344,8 +344,10 @@ class Method:
 
 
 _VIEWS = frozenset(["items", "keys", "values"])
-_METHODS = _READ_WHOLE | _WRITE_WHOLE | frozenset(
-    "get __getitem__ __contains__ setdefault __setitem__ add".split()
+_METHODS = (
+    _READ_WHOLE
+    | _WRITE_WHOLE
+    | frozenset("get __getitem__ __contains__ setdefault __setitem__ add".split())
 )
 
 

@@ -58,7 +58,7 @@ def sleep(seconds):
         polling = True
         for position in range(me.reads + 1, len(trace)):
             word = trace[position]
-            if MODE[word >> 48 & 63] == WRITES:
+            if word >> 55 == index and MODE[word >> 48 & 63] == WRITES:
                 polling = False
                 break
     if polling:

@@ -36,10 +36,7 @@ def _wrapped(hook, position):
     return noting
 
 
-
-_DETAILED = {
-    name: _wrapped(access.HOOKS[name], position) for name, position in _VALUES.items()
-}
+_DETAILED = {name: _wrapped(access.HOOKS[name], position) for name, position in _VALUES.items()}
 
 
 def install():

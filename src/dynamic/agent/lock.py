@@ -1,6 +1,5 @@
 """`threading.Lock` and `threading.RLock` under control."""
 
-from _thread import get_ident
 
 from .core import (
     ACQUIRE, AVAILABLE, INSPECT, R, RELEASE, TRY_FAIL, TRY_OK, Abort, caller_site, may_expire,

@@ -172,9 +172,16 @@ class Finder:
             PROJECT.specs[key] = (location, package)
         if location is None:
             return None
-        return importlib.machinery.ModuleSpec(
-            fullname, Loader(fullname, location), origin=location, is_package=package is not None
-        ) if package is None else _package(fullname, location, package)
+        return (
+            importlib.machinery.ModuleSpec(
+                fullname,
+                Loader(fullname, location),
+                origin=location,
+                is_package=package is not None,
+            )
+            if package is None
+            else _package(fullname, location, package)
+        )
 
     @staticmethod
     def invalidate_caches():

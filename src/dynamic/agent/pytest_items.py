@@ -55,8 +55,10 @@ class Plugin:
         def from_call(cls, func, when, reraise=None):
             # What unwinds a run is not a test's outcome.
             kept = (core.Abort, core.ProcessExit)
-            reraise = kept if reraise is None else kept + (
-                reraise if isinstance(reraise, tuple) else (reraise,)
+            reraise = (
+                kept
+                if reraise is None
+                else kept + (reraise if isinstance(reraise, tuple) else (reraise,))
             )
             info = real_call(cls, func, when, reraise)
             if info.excinfo is not None:

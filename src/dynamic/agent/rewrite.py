@@ -53,9 +53,7 @@ class Scope:
 
     def hot(self, name):
         """Whether a variable of this function that inner functions use may change under them."""
-        changes = (
-            name in self.rebound_inside or name in self.looped or self.bound.get(name, 0) > 1
-        )
+        changes = name in self.rebound_inside or name in self.looped or self.bound.get(name, 0) > 1
         return self.is_function and name in self.captured and (changes or self.everything)
 
 
@@ -213,9 +211,7 @@ class Scopes(ast.NodeVisitor):
             if owner is not scope and owner.is_function:
                 owner.captured.add(name)
         module = self.module
-        defined = {
-            n.name for n in module.node.body if isinstance(n, _FUNCTIONS + (ast.ClassDef,))
-        }
+        defined = {n.name for n in module.node.body if isinstance(n, _FUNCTIONS + (ast.ClassDef,))}
         for name, times in module.bound.items():
             if (times > 1 or name in module.looped) and name not in defined:
                 self.hot_globals.add(name)
@@ -544,8 +540,8 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def visit_UnaryOp(self, node):
-        node.operand = self.truth(node.operand) if isinstance(node.op, ast.Not) else self.visit(
-            node.operand
+        node.operand = (
+            self.truth(node.operand) if isinstance(node.op, ast.Not) else self.visit(node.operand)
         )
         return node
 

@@ -259,9 +259,7 @@ def main(options, channel):
         "format": FORMAT,
         "version": list(sys.version_info[:3]),
         "implementation": sys.implementation.name,
-        "free_threaded": bool(
-            hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled()
-        ),
+        "free_threaded": bool(hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled()),
         "executable": sys.executable,
         "pid": os.getpid(),
     }
