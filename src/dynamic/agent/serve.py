@@ -14,6 +14,7 @@ import select
 import signal
 import struct
 import sys
+import warnings
 
 from . import core, patch, program, project
 from .core import R
@@ -212,7 +213,10 @@ class Server:
 
     def forked(self, plan):
         """Runs one plan in a child of its own."""
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # The only other thread is the one that watches for our end.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if pid == 0:
             try:
                 result = self.execute(plan)
