@@ -232,6 +232,24 @@ fn paths() {
 }
 
 #[test]
+fn standard_input_stands_for_a_file_of_the_project() {
+    let project = project(&[("pyproject.toml", "")]);
+    let arguments = [
+        "check",
+        "--output-format",
+        "jsonl",
+        "-",
+        "--stdin-filename",
+        "counter.py",
+    ];
+    let run = project.run_with_stdin(&arguments, COUNTER.as_bytes());
+    assert_eq!((found(&run), run.code), (vec![ERROR.to_owned()], 1));
+    // What the editor has counts, not what is on disk.
+    let run = project.run_with_stdin(&arguments, b"def add():\n    pass\n");
+    assert_eq!((found(&run).len(), run.code), (0, 0));
+}
+
+#[test]
 fn suppression() {
     let with = |from: &str, to: &str| {
         let text = COUNTER.replacen(from, to, 1);

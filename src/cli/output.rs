@@ -112,8 +112,6 @@ pub(super) fn write_result(
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
             "standard output cannot be written: {error}"
         ))),
-        _ => {
-            Ok(())
-        }
+        _ => Ok(()),
     }
 }
