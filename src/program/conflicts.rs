@@ -166,7 +166,7 @@ impl<'a> Places<'a> {
                     let Some(defect) = self.defect(x, y, guard.as_ref(), &records) else {
                         continue;
                     };
-                    let explicit = self.is_explicit(x) && self.is_explicit(y);
+                    let explicit = self.are_explicit(x, y);
                     let rank = rank(defect, explicit, self.access(x).access);
                     if best.is_none_or(|(known, ..)| rank < known) {
                         best = Some((rank, defect, x, y, explicit));
@@ -243,8 +243,13 @@ impl<'a> Places<'a> {
         kept
     }
 
-    fn is_explicit(&self, record: u32) -> bool {
-        self.root(record).explicit
+    /// Both sides run on threads that the program starts, and that both exist does not rest on
+    /// who calls it.
+    fn are_explicit(&self, a: u32, b: u32) -> bool {
+        let (one, other) = (self.root(a), self.root(b));
+        one.explicit
+            && other.explicit
+            && (one.entry == other.entry || (one.parent.is_none() && other.parent.is_none()))
     }
 
     /// The lock that most accesses outside constructors hold.
@@ -301,7 +306,7 @@ impl<'a> Places<'a> {
         {
             return None;
         }
-        let explicit = self.is_explicit(a) && self.is_explicit(b);
+        let explicit = self.are_explicit(a, b);
         let defect = self.bare_defect(a, b, x, y, guard, explicit, records)?;
         Some(match protection {
             _ if defect == Defect::PublishedBeforeInit => defect,
@@ -421,7 +426,7 @@ impl<'a> Places<'a> {
     ) -> Option<Defect> {
         if let Slot::Field(_) = x.place.slot {
             if x.fills {
-                return Some(Defect::LazyInit);
+                return (explicit || !x.cached).then_some(Defect::LazyInit);
             }
             // Setting a flag once more than needed is harmless unless something else depends on
             // it; with a lock around other accesses it does.

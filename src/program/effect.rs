@@ -85,8 +85,8 @@ pub struct PlaceAccess {
     /// The test behind a `CheckThenAct`, or behind a write in the same critical section, asks
     /// whether the place was filled: `is None`, falsy, absent. Acting on it fills the place.
     pub fills: bool,
-    /// An exception for "another thread was faster" is caught around it.
-    pub handled: bool,
+    /// It is the first use of a `cached_property`.
+    pub cached: bool,
 }
 
 /// One thing that happens.

@@ -22,6 +22,8 @@ use crate::source::name::Name;
 
 /// Deeper nests of threads that start threads are cut.
 const MAX_NESTING: u32 = 3;
+/// Bases in other modules with more methods than this report for themselves.
+const MAX_INHERITED: usize = 25;
 /// Classes with more methods are not walked whole.
 const MAX_METHODS: usize = 250;
 
@@ -503,15 +505,16 @@ impl Finder<'_> {
         let lineage = self.summaries.eval.lineage(class);
         let shared_by_many = directive == Some(DirectiveKind::ThreadSafe)
             || (callers == Callers::Many
-                && (self.shared.module_objects.contains(&class) || self.owns_lock(class)));
-        let may_spawn = lineage.order.iter().any(|&it| {
-            let facts = self.links.module(it.module);
-            self.links
-                .class(it)
-                .methods
-                .iter()
-                .any(|&method| self.mentions_spawn(&facts.functions[method as usize]))
-        });
+                && (self.owns_lock(class)
+                    || (self.shared.module_objects.contains(&class)
+                        && !self.is_asynchronous(class))));
+        let facts = self.links.module(class.module);
+        let may_spawn = self
+            .links
+            .class(class)
+            .methods
+            .iter()
+            .any(|&method| self.mentions_spawn(&facts.functions[method as usize]));
         if !shared_by_many && !may_spawn {
             return;
         }
@@ -530,9 +533,11 @@ impl Finder<'_> {
                     module: owner.module,
                     index,
                 };
-                if owner == class {
-                    methods.push(id);
-                } else if !names.contains(&name) {
+                // Inherited methods count where they are few or stand beside the class: what a
+                // large base does to its own fields is the base's to report.
+                let inherits = owner.module == class.module
+                    || self.links.class(owner).methods.len() <= MAX_INHERITED;
+                if owner == class || (inherits && !names.contains(&name)) {
                     methods.push(id);
                 }
             }
@@ -618,7 +623,11 @@ impl Finder<'_> {
         in_groups: &FxHashSet<FunctionId>,
     ) {
         let function = self.links.function(id);
-        if function.parent != 0 || in_groups.contains(&id) || !is_public(function.name.as_str()) {
+        if function.parent != 0
+            || in_groups.contains(&id)
+            || !is_public(function.name.as_str())
+            || !self.links.touches(id)
+        {
             return;
         }
         let receiver = function.class.map(|index| {
@@ -676,6 +685,15 @@ impl Finder<'_> {
                 ) && (directive.line.start..directive.line.end).contains(&name.start)
             })
             .map(|directive| &directive.kind)
+    }
+
+    /// A class with coroutines lives on an event loop unless something says otherwise.
+    fn is_asynchronous(&self, class: ClassId) -> bool {
+        let facts = self.links.module(class.module);
+        let methods = &self.links.class(class).methods;
+        methods
+            .iter()
+            .any(|&index| facts.functions[index as usize].is_async)
     }
 
     /// Whether instances of a class hold a lock for threads, or the class does.

@@ -32,6 +32,8 @@ use crate::source::span::Range;
 const MAX_CALL_DEPTH: u32 = 40;
 /// Longer summaries are cut, and counted.
 const MAX_EFFECTS: usize = 600;
+/// So many calls are looked at for one module.
+const MAX_CALLS: usize = 40_000;
 /// So many summaries a module may ask for.
 const MAX_SUMMARIES: usize = 12_000;
 
@@ -126,7 +128,10 @@ impl<'p> Summaries<'p> {
         if self.open.contains(&frame) {
             return Rc::new(Summary::default());
         }
-        if self.depth >= MAX_CALL_DEPTH || self.known.len() >= MAX_SUMMARIES {
+        if self.depth >= MAX_CALL_DEPTH
+            || self.known.len() >= MAX_SUMMARIES
+            || self.calls >= MAX_CALLS
+        {
             self.cuts += 1;
             return Rc::new(Summary {
                 cut: true,
@@ -1005,80 +1010,53 @@ impl<'p> Summaries<'p> {
         }
     }
 
-    /// An object, and all that was stored in it, becomes visible.
+    /// An object, and all that can be reached through it, becomes visible.
     fn publish(&mut self, walk: &mut Walk<'_>, object: ObjectId, how: Exposure) {
-        match self.eval.arena.get(object).clone() {
-            Object::Bound(receiver, function) => {
-                self.publish(walk, receiver, how);
-                self.publish(walk, function, how);
-                return;
+        let mut pending = vec![object];
+        let mut seen: FxHashSet<ObjectId> = FxHashSet::default();
+        while let Some(object) = pending.pop() {
+            if !seen.insert(object) {
+                continue;
             }
-            Object::Method(receiver, _) => {
-                self.publish(walk, receiver, how);
-                return;
-            }
-            Object::Function(id, environment) if environment == walk.frame => {
-                self.publish_captured(walk, id, how);
-                return;
-            }
-            Object::Tuple(sets) => {
-                for set in sets {
-                    for object in self.eval.arena.members(set).to_vec() {
-                        self.publish(walk, object, how);
+            match self.eval.arena.get(object).clone() {
+                Object::Bound(receiver, function) => pending.extend([receiver, function]),
+                Object::Method(receiver, _) => pending.push(receiver),
+                Object::Function(_, environment) if environment == walk.frame => {
+                    // A nested function leaves: so does all that it sees of this call.
+                    for (_, values) in &walk.function.cells {
+                        for &value in values {
+                            let set = self.eval.value(walk.frame, value);
+                            pending.extend_from_slice(self.eval.arena.members(set));
+                        }
                     }
                 }
-                return;
-            }
-            Object::Partial(frame, call) => {
-                let links = self.eval.links;
-                let function = links.function(self.eval.arena.frame_of(frame).function);
-                let arguments = function.calls[call as usize].arguments;
-                for &argument in function.list(arguments) {
-                    let set = self.eval.value(frame, argument);
-                    for object in self.eval.arena.members(set).to_vec() {
-                        self.publish(walk, object, how);
+                Object::Tuple(sets) => {
+                    for set in sets {
+                        pending.extend_from_slice(self.eval.arena.members(set));
                     }
                 }
-                return;
-            }
-            _ => {}
-        }
-        match self.exposure_of(walk, object) {
-            Some(Exposure::Owned) => {}
-            Some(Exposure::Through(_)) if how == Exposure::Shared => {}
-            _ => return,
-        }
-        walk.exposure.insert(object, how);
-        let inside: Vec<_> = walk
-            .stored_in
-            .iter()
-            .filter(|(_, base)| *base == object)
-            .map(|(object, _)| *object)
-            .collect();
-        for object in inside {
-            self.publish(walk, object, how);
-        }
-        let elements = match self.eval.arena.get(object) {
-            Object::Container(..) => {
-                let set = self.eval.arena.set(vec![object]);
-                self.eval.elements_of_set(set)
-            }
-            _ => SetId::UNKNOWN,
-        };
-        for object in self.eval.arena.members(elements).to_vec() {
-            self.publish(walk, object, how);
-        }
-    }
-
-    /// A nested function leaves: so does all that it sees of this call.
-    fn publish_captured(&mut self, walk: &mut Walk<'_>, id: FunctionId, how: Exposure) {
-        let _ = id;
-        for (_, values) in &walk.function.cells {
-            for &value in values {
-                let set = self.eval.value(walk.frame, value);
-                for object in self.eval.arena.members(set).to_vec() {
-                    if !matches!(self.eval.arena.get(object), Object::Function(..)) {
-                        self.publish(walk, object, how);
+                Object::Partial(frame, call) => {
+                    let links = self.eval.links;
+                    let function = links.function(self.eval.arena.frame_of(frame).function);
+                    let arguments = function.calls[call as usize].arguments;
+                    for &argument in function.list(arguments) {
+                        let set = self.eval.value(frame, argument);
+                        pending.extend_from_slice(self.eval.arena.members(set));
+                    }
+                }
+                data => {
+                    match self.exposure_of(walk, object) {
+                        Some(Exposure::Owned) => {}
+                        Some(Exposure::Through(_)) if how == Exposure::Shared => {}
+                        _ => continue,
+                    }
+                    walk.exposure.insert(object, how);
+                    let inside = walk.stored_in.iter().filter(|(_, base)| *base == object);
+                    pending.extend(inside.map(|(object, _)| *object));
+                    if let Object::Container(..) = data {
+                        let set = self.eval.arena.set(vec![object]);
+                        let elements = self.eval.elements_of_set(set);
+                        pending.extend_from_slice(self.eval.arena.members(elements));
                     }
                 }
             }
@@ -1147,7 +1125,7 @@ impl<'p> Summaries<'p> {
             {
                 let frame = self.eval.generic_frame(getter, Some(object));
                 self.compose(walk, index, frame);
-                if self.eval.binding(getter) == Binding::CachedProperty {
+                if self.eval.binding(getter) == Binding::CachedProperty && self.makes_object(frame) {
                     let place = Place {
                         object,
                         slot: Slot::Field(name),
@@ -1165,7 +1143,7 @@ impl<'p> Summaries<'p> {
                         container: None,
                         constant: false,
                         fills: true,
-                        handled: false,
+                        cached: true,
                     };
                     self.record(walk, index, Action::Access(access));
                 }
@@ -1234,6 +1212,16 @@ impl<'p> Summaries<'p> {
                 _ => {}
             }
         }
+    }
+
+    /// Whether a function returns an object of which two differ: an instance of a class.
+    fn makes_object(&mut self, frame: FrameId) -> bool {
+        let set = self.eval.returned(frame);
+        self.eval
+            .arena
+            .members(set)
+            .iter()
+            .any(|&it| matches!(self.eval.arena.get(it), Object::Instance(..)))
     }
 
     /// The object that really holds a field: a class attribute read through an instance that
@@ -1401,7 +1389,7 @@ impl<'p> Summaries<'p> {
                     container: None,
                     constant,
                     fills: false,
-                    handled: false,
+                    cached: false,
                 };
                 self.act(walk, index, access);
             }
@@ -1414,7 +1402,7 @@ impl<'p> Summaries<'p> {
                     container: None,
                     constant: false,
                     fills: false,
-                    handled: false,
+                    cached: false,
                 };
                 self.act(walk, index, access);
             }
@@ -1445,7 +1433,7 @@ impl<'p> Summaries<'p> {
             container,
             constant: false,
             fills: false,
-            handled: false,
+            cached: false,
         };
         self.record_held(walk, index, Action::Access(access), held);
         if let Some(tested) = self.tested(walk, index, place) {
@@ -1470,7 +1458,7 @@ impl<'p> Summaries<'p> {
             container,
             constant: false,
             fills: false,
-            handled: false,
+            cached: false,
         };
         self.act(walk, index, access);
     }

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
+use rustc_hash::FxHashSet;
+
 use crate::findings::{Evidence, Finding, Related, Root, Severity};
 use crate::program::Program;
 use crate::program::atomicity::Access;
 use crate::program::conflicts::Conflict;
 use crate::program::effect::{Action, At, Mode, PlaceAccess};
+use crate::source::span::Site;
 use crate::program::roots::{self, Record, RootKind};
 
 /// Takes what a rule finds. Severity and name are filled in from the rule's page; findings that
@@ -16,6 +19,7 @@ pub struct Reporter<'a> {
     rule: &'static str,
     severity: Severity,
     findings: &'a mut Vec<Finding>,
+    reported: FxHashSet<Site>,
 }
 
 /// What a finding says.
@@ -43,6 +47,7 @@ impl<'a> Reporter<'a> {
             rule,
             severity,
             findings,
+            reported: FxHashSet::default(),
         }
     }
 
@@ -157,11 +162,8 @@ impl<'a> Reporter<'a> {
         roots: Vec<Root>,
     ) {
         let primary = self.program.site(record.at);
-        if self
-            .findings
-            .iter()
-            .any(|it| it.rule == self.rule && it.primary == primary && it.state == state)
-        {
+        // One class's code, reached through several of its subclasses, is one place to act.
+        if !self.reported.insert(primary) {
             return;
         }
         self.findings.push(Finding {
