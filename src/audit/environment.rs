@@ -99,7 +99,9 @@ pub fn recognise(path: &Path) -> Option<Environment> {
                 let value = value.trim();
                 let mut parts = value.split('.');
                 let (major, minor) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-                let threaded = version.as_deref().is_some_and(|it| it.ends_with('t'));
+                // On Windows no folder is named after the interpreter, but its path is told.
+                let threaded = version.as_deref().is_some_and(|it| it.ends_with('t'))
+                    || text.contains(&format!("python{major}.{minor}t"));
                 format!("{major}.{minor}{}", if threaded { "t" } else { "" })
             })
             .or(version);
