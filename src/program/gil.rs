@@ -3,8 +3,8 @@
 
 use super::effect::At;
 use super::link::Links;
-use super::object::FunctionId;
-use crate::facts::{Function, OpKind, Value, ValueId};
+use super::object::{FunctionId, ModuleIndex};
+use crate::facts::{Function, OpKind, Value, ValueId, Variable};
 use crate::models::Models;
 use crate::source::name::Name;
 
@@ -32,7 +32,8 @@ pub fn uses(links: &Links, models: &Models) -> Vec<GilUse> {
                     continue;
                 };
                 let callee = function.calls[call as usize].callee;
-                let Some(called) = imported_name(function, callee) else {
+                let module = u32::try_from(module).unwrap_or(u32::MAX);
+                let Some(called) = imported_name(links, module, function, callee, 0) else {
                     continue;
                 };
                 let called = models.canonical(&called);
@@ -47,7 +48,7 @@ pub fn uses(links: &Links, models: &Models) -> Vec<GilUse> {
                 found.push(GilUse {
                     at: At {
                         function: FunctionId {
-                            module: u32::try_from(module).unwrap_or(u32::MAX),
+                            module,
                             index: u32::try_from(index).unwrap_or(0),
                         },
                         range: op.range,
@@ -62,14 +63,39 @@ pub fn uses(links: &Links, models: &Models) -> Vec<GilUse> {
     found
 }
 
-/// The dotted name of something imported from a library.
-fn imported_name(function: &Function, value: ValueId) -> Option<String> {
+/// The dotted name of something imported from a library; `depth` bounds chains of names.
+fn imported_name(
+    links: &Links,
+    module: ModuleIndex,
+    function: &Function,
+    value: ValueId,
+    depth: u32,
+) -> Option<String> {
+    if depth > 8 {
+        return None;
+    }
+    let global = |name: Name| {
+        let &[(owner, value)] = links.global(module, name)? else {
+            return None;
+        };
+        let owner = links.module(module).functions.get(owner as usize)?;
+        imported_name(links, module, owner, value, depth + 1)
+    };
     match function.value(value) {
         Value::Module(name) => Some(name.to_string()),
         Value::Imported { module, name } => Some(format!("{module}.{name}")),
         Value::Attribute { base, name, .. } => {
-            Some(format!("{}.{name}", imported_name(function, *base)?))
+            let base = imported_name(links, module, function, *base, depth + 1)?;
+            Some(format!("{base}.{name}"))
         }
+        Value::Global(name) => global(*name),
+        Value::Read(op) => match function.ops.get(*op as usize).map(|it| &it.kind) {
+            Some(OpKind::ReadVariable {
+                variable: Variable::Global(name),
+                ..
+            }) => global(*name),
+            _ => None,
+        },
         _ => None,
     }
 }

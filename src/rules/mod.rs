@@ -35,6 +35,7 @@ mod unlocked_set;
 mod unsafe_shared_object;
 mod wait_without_loop;
 
+use crate::facts::{Function, Literal, OpKind, Value};
 use crate::findings::Finding;
 use crate::models::ContainerKind;
 use crate::program::conflicts::Conflict;
@@ -42,6 +43,7 @@ use crate::program::effect::{Action, At, Mode};
 use crate::program::roots::{Held, Record};
 use crate::program::{Program, Target};
 use crate::rule::{self, Reporter, Rule};
+use crate::source::span::Range;
 
 static RULES: &[&dyn Rule] = &[
     &asyncio_lock_across_threads::AsyncioLockAcrossThreads,
@@ -95,10 +97,40 @@ pub fn check_all(program: &Program) -> Vec<Finding> {
 
 /// The kind of the container a conflict is about, if it is about the elements of one.
 fn container_of(conflict: &Conflict, program: &Program) -> Option<ContainerKind> {
-    match program.record(conflict.primary).action {
-        Action::Access(access) => access.container,
+    let record = program.record(conflict.primary);
+    match record.action {
+        Action::Access(access) => access.container.or_else(|| {
+            rebuilt(
+                program.links().function(record.at.function),
+                record.at.range,
+            )
+        }),
         _ => None,
     }
+}
+
+/// The kind of the container that a store puts together from an old one and a literal, as in
+/// `self.rows = self.rows + [row]`.
+fn rebuilt(function: &Function, range: Range) -> Option<ContainerKind> {
+    let stored = function.ops.iter().find_map(|op| match op.kind {
+        OpKind::Write { value, .. } | OpKind::WriteVariable { value, .. } if op.range == range => {
+            Some(value)
+        }
+        _ => None,
+    })?;
+    let Value::Combined(parts) = function.value(stored) else {
+        return None;
+    };
+    let mut parts = function.list(*parts).iter().map(|it| function.value(*it));
+    parts.find_map(|part| match part {
+        Value::Container { literal, .. } => match literal {
+            Literal::List => Some(ContainerKind::List),
+            Literal::Dict => Some(ContainerKind::Dict),
+            Literal::Set => Some(ContainerKind::Set),
+            Literal::Tuple | Literal::Generator => None,
+        },
+        _ => None,
+    })
 }
 
 /// Of the records that `wanted` picks, one for each place in the source and thing it is about:
