@@ -88,7 +88,7 @@ fn the_index_lists_every_page() {
     }
     text.push_str(
         "\n`severity` is the highest a finding of the rule can have. A finding that rests on callers we\n\
-         only assume is a `warning`, and a single operation that CPython guarantees is `info`.\n\n\
+         only assume is a `warning`.\n\n\
          Library knowledge is in [`models/`](models/): which calls start threads, which objects are locks,\n\
          what blocks, what is safe to share.\n",
     );
