@@ -79,12 +79,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ruff_python_parser", &["facts", "fixes", "source"]),
     ("ruff_text_size", &["facts", "fixes", "source"]),
     ("petgraph", &["program", "rules"]),
-    ("rayon", &["audit", "engine"]),
+    ("rayon", &["audit", "engine", "program"]),
     ("miette", &["cli", "config/error", "report"]),
     ("lsp_types", &["lsp"]),
     ("lsp_server", &["lsp"]),
     ("clap", &["cli"]),
-    ("object", &["audit"]),
 ];
 
 fn root() -> PathBuf {
