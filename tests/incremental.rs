@@ -107,6 +107,126 @@ fn edits_in_memory() {
     assert_eq!((more.coverage.files, recomputed), (4, 1));
 }
 
+/// The Python files below a directory, with paths relative to it.
+fn python_files(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            python_files(root, &path, found);
+        } else if path.extension().is_some_and(|it| it == "py") {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+            found.push((name.to_owned(), std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn parses(text: &str) -> bool {
+    raceproof::source::parse::parse(text)
+        .is_ok_and(|it| raceproof::source::parse::errors(&it).next().is_none())
+}
+
+/// Edits of a text, each of which leaves it valid: a line moved down, a line more, a line less.
+fn edits(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut edits = vec![format!("# moved\n{text}")];
+    for index in (0..lines.len()).step_by(7) {
+        let mut more = lines.clone();
+        let indent = lines[index].len() - lines[index].trim_start().len();
+        let statement = format!("{}unused = [1, 2]\n", &lines[index][..indent]);
+        more.insert(index, &statement);
+        edits.push(more.concat());
+        let mut less = lines.clone();
+        less.remove(index);
+        edits.push(less.concat());
+    }
+    edits.retain(|it| parses(it));
+    edits
+}
+
+#[test]
+fn what_is_kept_of_a_program_is_what_would_be_found() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut all = Vec::new();
+    python_files(&root, &root, &mut all);
+    all.sort();
+    assert!(all.len() > 10, "the fixtures are there");
+    let borrowed = |files: &[(String, String)]| -> Vec<(String, Vec<u8>)> {
+        files
+            .iter()
+            .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
+            .collect()
+    };
+    let memory = borrowed(&all);
+    let files = Memory::new(memory.iter().map(|(path, text)| (path.as_str(), &text[..])));
+    let mut host = Host::new(Arc::new(files));
+    check(&host);
+    let (mut looked, mut kept) = (0, 0);
+    for index in (0..all.len()).step_by(3) {
+        let original = all[index].1.clone();
+        for edited in edits(&original).into_iter().take(6).chain([original]) {
+            all[index].1 = edited;
+            let (path, text) = &all[index];
+            host.apply(Change::Edited(PathBuf::from(path), text.as_str().into()));
+            let job = Job::default();
+            let settings = Settings::default();
+            let outcome = host.snapshot().check(&settings, &job).unwrap();
+            looked += job.relinked();
+            kept += all.len() - job.relinked();
+            let expected: Vec<(&str, &str)> = all
+                .iter()
+                .map(|(path, text)| (path.as_str(), text.as_str()))
+                .collect();
+            assert_eq!(outcome, fresh(&expected), "{path}:\n{text}");
+        }
+    }
+    assert!(
+        looked < kept,
+        "{looked} modules looked through, {kept} kept"
+    );
+}
+
+#[test]
+fn an_edit_looks_again_only_where_the_edited_function_was_seen() {
+    let files = Memory::new([
+        ("counter.py", COUNTER.as_bytes()),
+        ("main.py", MAIN.as_bytes()),
+        ("other.py", MAIN.replace("counter", "third").as_bytes()),
+        ("third.py", COUNTER.as_bytes()),
+    ]);
+    let mut host = Host::new(Arc::new(files));
+    let relinked = |host: &Host| {
+        let job = Job::default();
+        let settings = Settings::default();
+        let outcome = host.snapshot().check(&settings, &job).unwrap();
+        (outcome, job.relinked())
+    };
+    let (before, all) = relinked(&host);
+    assert_eq!(all, 4);
+    assert_eq!(relinked(&host), (before.clone(), 0));
+
+    // Moved, and nothing else.
+    let moved = format!("# a comment\n{COUNTER}");
+    host.apply(Change::Edited(
+        PathBuf::from("counter.py"),
+        moved.as_str().into(),
+    ));
+    let (after, looked) = relinked(&host);
+    assert_eq!(looked, 0);
+    assert_eq!(
+        after.findings[0].primary.range.start,
+        before.findings[0].primary.range.start + 12
+    );
+
+    // What one function does: the module itself and the one whose thread runs it.
+    let changed = moved.replace("total += 1", "total += 2 * 3");
+    host.apply(Change::Edited(
+        PathBuf::from("counter.py"),
+        changed.as_str().into(),
+    ));
+    let (_, looked) = relinked(&host);
+    assert!(looked <= 2, "{looked}");
+}
+
 #[test]
 fn a_cancelled_run_says_so_and_forgets_nothing() {
     let files = Memory::new([("counter.py", COUNTER.as_bytes())]);

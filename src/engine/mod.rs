@@ -38,6 +38,7 @@ pub struct Job {
     done: AtomicUsize,
     total: AtomicUsize,
     recomputed: AtomicUsize,
+    relinked: AtomicUsize,
 }
 
 impl Job {
@@ -60,6 +61,11 @@ impl Job {
     /// Files whose facts had to be computed because no cache had them.
     pub fn recomputed(&self) -> usize {
         self.recomputed.load(Ordering::Relaxed)
+    }
+
+    /// Modules that were looked through for thread roots, because nothing known of them still held.
+    pub fn relinked(&self) -> usize {
+        self.relinked.load(Ordering::Relaxed)
     }
 
     fn check(&self) -> Result<(), Cancelled> {
@@ -99,6 +105,7 @@ struct Memo {
     /// Texts that were shown, each of a version of its file.
     texts: Mutex<FxHashMap<PathBuf, (u64, Arc<SourceText>)>>,
     models: Mutex<Option<(u64, Arc<Models>)>>,
+    program: crate::program::Memory,
 }
 
 impl Host {

@@ -236,7 +236,10 @@ fn link(
         target: settings.target,
         callers: settings.callers,
     };
-    let program = Program::link(facts, &models, &options, &|| job.is_cancelled());
+    let program = Program::link(facts, &models, &options, &snapshot.memory.program, &|| {
+        job.is_cancelled()
+    });
+    job.relinked.store(program.recomputed(), Ordering::Relaxed);
     job.check()?;
     Ok(program)
 }

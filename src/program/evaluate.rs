@@ -9,11 +9,12 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::link::{Home, Links, Stored, external};
+use super::link::{Home, Stored, external};
 use super::object::{
     Arena, ClassId, Frame, FrameId, FunctionId, MAX_DEPTH, ModuleIndex, Object, ObjectId, Origin,
     SetId,
 };
+use super::reading::Reading;
 use crate::facts::{Call, Constant, Literal, OpKind, ParameterKind, Value, ValueId, Variable};
 use crate::models::{ClassModel, Models};
 use crate::source::name::Name;
@@ -66,7 +67,7 @@ const MAX_QUESTIONS: u32 = 120;
 /// Evaluates values; keeps every answer.
 pub struct Evaluator<'p> {
     /// The program.
-    pub links: &'p Links,
+    pub links: Reading<'p>,
     /// What is known of libraries.
     pub models: &'p Models,
     /// Objects and frames.
@@ -87,7 +88,7 @@ pub struct Evaluator<'p> {
 
 impl<'p> Evaluator<'p> {
     /// An evaluator that knows nothing yet.
-    pub fn new(links: &'p Links, models: &'p Models) -> Self {
+    pub fn new(links: Reading<'p>, models: &'p Models) -> Self {
         Self {
             links,
             models,
@@ -174,7 +175,10 @@ impl<'p> Evaluator<'p> {
         if function.decorators.is_empty() {
             return Binding::Method;
         }
-        let owner = &self.links.module(id.module).functions[function.parent as usize];
+        let owner = self.links.function(FunctionId {
+            module: id.module,
+            index: function.parent,
+        });
         for &decorator in &function.decorators {
             let name = match owner.value(decorator) {
                 Value::Global(name) => *name,
@@ -198,7 +202,10 @@ impl<'p> Evaluator<'p> {
     /// Whether a decorator of the function has this name, however it was imported.
     pub fn is_decorated_with(&self, id: FunctionId, names: &[&str]) -> bool {
         let function = self.links.function(id);
-        let owner = &self.links.module(id.module).functions[function.parent as usize];
+        let owner = self.links.function(FunctionId {
+            module: id.module,
+            index: function.parent,
+        });
         function.decorators.iter().any(|&decorator| {
             let mut value = decorator;
             if let Value::Call(call) = owner.value(value) {
@@ -887,7 +894,7 @@ impl<'p> Evaluator<'p> {
         object: Option<ObjectId>,
     ) -> SetId {
         let links = self.links;
-        let Some(stores) = links.attribute_stores.get(&(owner, name)) else {
+        let Some(stores) = links.attribute_stores(owner, name) else {
             return SetId::UNKNOWN;
         };
         let mut all = SetId::UNKNOWN;
@@ -1141,10 +1148,10 @@ impl<'p> Evaluator<'p> {
         let mut all = SetId::UNKNOWN;
         let homes = [
             Some(Home::Local(function, value)),
-            links.homes.get(&(function, value)).copied(),
+            links.home(function, value),
         ];
         for home in homes.into_iter().flatten() {
-            let Some(stored) = links.elements.get(&home) else {
+            let Some(stored) = links.elements(home) else {
                 continue;
             };
             for &Stored { function, value } in stored {

@@ -401,7 +401,7 @@ fn wraps(program: &Program, declaration: &Declaration<'_>, id: FunctionId, name:
     let Some(class) = links.enclosing_class(id) else {
         return false;
     };
-    let stores = links.attribute_stores.get(&(class, name));
+    let stores = links.attribute_stores(class, name);
     stores.into_iter().flatten().any(|stored| {
         let function = links.function(stored.function);
         let Value::Call(call) = *function.value(stored.value) else {

@@ -33,23 +33,80 @@ pub enum Home {
 }
 
 /// The linked modules.
+#[derive(Debug)]
 pub struct Links {
     /// Facts and file of every module.
     pub modules: Vec<(FileId, Arc<ModuleFacts>)>,
-    /// Stores to attributes of `self`, by class and attribute.
-    pub attribute_stores: FxHashMap<(ClassId, Name), Vec<Stored>>,
-    /// Elements put into containers.
-    pub elements: FxHashMap<Home, Vec<Stored>>,
-    /// Homes of container literals: the attribute or name they are assigned to.
-    pub homes: FxHashMap<(FunctionId, ValueId), Home>,
-    paths: FxHashMap<String, ModuleIndex>,
-    globals: Vec<FxHashMap<Name, u32>>,
-    fields: FxHashMap<ClassId, Vec<Name>>,
+    tables: Vec<Arc<Table>>,
+    paths: Arc<FxHashMap<String, ModuleIndex>>,
     script_folders: FxHashSet<String>,
     /// Package of each module; see [`Links::package`].
     packages: Vec<u32>,
+}
+
+/// What one module stores where; all keys are of the module itself.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    globals: FxHashMap<Name, u32>,
+    /// Stores to attributes of `self`, by class and attribute.
+    attribute_stores: FxHashMap<(ClassId, Name), Vec<Stored>>,
+    /// Elements put into containers.
+    elements: FxHashMap<Home, Vec<Stored>>,
+    /// Homes of container literals: the attribute or name they are assigned to.
+    homes: FxHashMap<(FunctionId, ValueId), Home>,
+    fields: FxHashMap<ClassId, Vec<Name>>,
     /// Functions that touch what threads share; see [`Links::touches`].
-    touching: Vec<Vec<bool>>,
+    touching: Vec<bool>,
+    /// It names a server that runs its handlers on threads.
+    serves: bool,
+}
+
+/// Names with a meaning, from the models.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Functions and methods that may start a thread.
+    pub spawning: FxHashSet<Name>,
+    /// Servers that run their handlers on threads.
+    pub serving: FxHashSet<Name>,
+}
+
+impl Table {
+    fn new(module: ModuleIndex, facts: &ModuleFacts, names: &Names) -> Self {
+        let mut values = facts.functions.iter().flat_map(|body| &body.values);
+        let serves = values.any(|value| match value {
+            Value::Imported { name, .. } | Value::Attribute { name, .. } => {
+                names.serving.contains(name)
+            }
+            _ => false,
+        });
+        let spawning = &names.spawning;
+        let globals = facts.globals.iter().enumerate();
+        let mut table = Self {
+            globals: globals
+                .map(|(at, (name, _))| (*name, u32::try_from(at).unwrap_or(0)))
+                .collect(),
+            touching: touching_functions(facts, spawning),
+            serves,
+            ..Self::default()
+        };
+        table.collect_stores(module, facts);
+        table
+    }
+
+    /// Both tables say the same of what has a name that other functions know.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        let named = |(home, _): &(&Home, &Vec<Stored>)| !matches!(home, Home::Local(..));
+        let count = |table: &Self| table.elements.iter().filter(named).count();
+        self.attribute_stores == other.attribute_stores
+            && self.fields == other.fields
+            && self.touching == other.touching
+            && count(self) == count(other)
+            && self
+                .elements
+                .iter()
+                .filter(named)
+                .all(|(home, stored)| other.elements.get(home) == Some(stored))
+    }
 }
 
 /// The class in whose body, or in a function of whose body, a function is defined.
@@ -164,41 +221,41 @@ fn is_class(function: &Function, value: ValueId) -> bool {
 impl Links {
     /// Links modules; their order decides their indices.
     ///
-    /// `spawning` are the names of functions and methods that may start a thread.
-    pub fn new(modules: Vec<(FileId, Arc<ModuleFacts>)>, spawning: &FxHashSet<Name>) -> Self {
-        let mut paths = FxHashMap::default();
-        let mut globals = Vec::with_capacity(modules.len());
-        for (index, (_, facts)) in modules.iter().enumerate() {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let stem = facts.path.strip_suffix(".py").unwrap_or(&facts.path);
-            let stem = match stem {
-                "__init__" => "",
-                stem => stem.strip_suffix("/__init__").unwrap_or(stem),
-            };
-            paths.entry(stem.to_owned()).or_insert(index);
-            let names = facts.globals.iter().enumerate();
-            globals.push(
-                names
-                    .map(|(at, (name, _))| (*name, u32::try_from(at).unwrap_or(0)))
-                    .collect(),
-            );
-        }
+    /// What `last`, made with the same names, knows of modules that are the same is taken from
+    /// there.
+    pub fn new(
+        modules: Vec<(FileId, Arc<ModuleFacts>)>,
+        names: &Names,
+        last: Option<&Self>,
+    ) -> Self {
+        use rayon::prelude::*;
+        let last = last.filter(|it| it.has_paths_of(&modules));
+        let paths = match last {
+            Some(last) => Arc::clone(&last.paths),
+            None => Arc::new(paths(&modules)),
+        };
+        let tables = modules
+            .par_iter()
+            .enumerate()
+            .map(|(index, (_, facts))| match last {
+                Some(last) if Arc::ptr_eq(&last.modules[index].1, facts) => {
+                    Arc::clone(&last.tables[index])
+                }
+                _ => {
+                    let index = u32::try_from(index).unwrap_or(u32::MAX);
+                    Arc::new(Table::new(index, facts, names))
+                }
+            })
+            .collect();
         let mut links = Self {
             modules,
-            attribute_stores: FxHashMap::default(),
-            elements: FxHashMap::default(),
-            homes: FxHashMap::default(),
+            tables,
             paths,
-            globals,
-            fields: FxHashMap::default(),
             script_folders: FxHashSet::default(),
             packages: Vec::new(),
-            touching: Vec::new(),
         };
-        links.collect_stores();
         links.collect_script_folders();
         links.collect_packages();
-        links.collect_touching(spawning);
         links
     }
 
@@ -250,16 +307,30 @@ impl Links {
     /// Whether a function, or one of its module that it calls by name, touches state of a module
     /// or class, takes a lock or starts a thread.
     pub fn touches(&self, id: FunctionId) -> bool {
-        self.touching[id.module as usize][id.index as usize]
+        self.table(id.module).touching[id.index as usize]
     }
 
-    fn collect_touching(&mut self, spawning: &FxHashSet<Name>) {
-        use rayon::prelude::*;
-        self.touching = self
-            .modules
-            .par_iter()
-            .map(|(_, facts)| touching_functions(facts, spawning))
-            .collect();
+    /// The same files, in the same order.
+    pub(super) fn has_paths_of(&self, modules: &[(FileId, Arc<ModuleFacts>)]) -> bool {
+        self.modules.len() == modules.len()
+            && self.modules.iter().zip(modules).all(|(one, other)| {
+                one.0 == other.0 && (Arc::ptr_eq(&one.1, &other.1) || one.1.path == other.1.path)
+            })
+    }
+
+    /// The same folders hold scripts.
+    pub(super) fn has_scripts_of(&self, other: &Self) -> bool {
+        self.script_folders == other.script_folders
+    }
+
+    /// Whether the project names a server that runs its handlers on threads.
+    pub fn is_served_by_threads(&self) -> bool {
+        self.tables.iter().any(|it| it.serves)
+    }
+
+    /// What a module stores where.
+    pub(super) fn table(&self, module: ModuleIndex) -> &Table {
+        &self.tables[module as usize]
     }
 
     /// Whether the modules of a folder belong to a script beside them.
@@ -269,7 +340,31 @@ impl Links {
 
     /// The attributes that methods of a class store.
     pub fn fields_of(&self, class: ClassId) -> &[Name] {
-        self.fields.get(&class).map_or(&[], Vec::as_slice)
+        let fields = &self.table(class.module).fields;
+        fields.get(&class).map_or(&[], Vec::as_slice)
+    }
+
+    /// Stores to an attribute of `self` in the methods of a class.
+    pub fn attribute_stores(&self, class: ClassId, name: Name) -> Option<&[Stored]> {
+        let stores = &self.table(class.module).attribute_stores;
+        stores.get(&(class, name)).map(Vec::as_slice)
+    }
+
+    /// Elements put into the container of this home.
+    pub fn elements(&self, home: Home) -> Option<&[Stored]> {
+        let module = match home {
+            Home::Attribute(class, _) | Home::Class(class, _) => class.module,
+            Home::Global(module, _) => module,
+            Home::Local(function, _) => function.module,
+        };
+        let elements = &self.table(module).elements;
+        elements.get(&home).map(Vec::as_slice)
+    }
+
+    /// The attribute or name that a container literal is assigned to.
+    pub fn home(&self, function: FunctionId, value: ValueId) -> Option<Home> {
+        let homes = &self.table(function.module).homes;
+        homes.get(&(function, value)).copied()
     }
 
     /// The facts of a module.
@@ -289,7 +384,7 @@ impl Links {
 
     /// Everything assigned to a module-level name.
     pub fn global(&self, module: ModuleIndex, name: Name) -> Option<&[(u32, ValueId)]> {
-        let at = *self.globals[module as usize].get(&name)?;
+        let at = *self.table(module).globals.get(&name)?;
         Some(&self.module(module).globals[at as usize].1)
     }
 
@@ -368,98 +463,94 @@ impl Links {
     pub fn file(&self, module: ModuleIndex) -> FileId {
         self.modules[module as usize].0
     }
+}
 
-    fn collect_stores(&mut self) {
-        for module in 0..self.modules.len() {
-            let facts = Arc::clone(&self.modules[module].1);
-            let module = u32::try_from(module).unwrap_or(u32::MAX);
-            for (index, class) in facts.classes.iter().enumerate() {
-                let owner = FunctionId {
-                    module,
-                    index: class.owner,
-                };
-                let index = u32::try_from(index).unwrap_or(0);
-                for &(name, value) in &class.attributes {
-                    self.homes
-                        .entry((owner, value))
-                        .or_insert(Home::Class(ClassId { module, index }, name));
-                }
+impl Table {
+    fn collect_stores(&mut self, module: ModuleIndex, facts: &ModuleFacts) {
+        for (index, class) in facts.classes.iter().enumerate() {
+            let owner = FunctionId {
+                module,
+                index: class.owner,
+            };
+            let index = u32::try_from(index).unwrap_or(0);
+            for &(name, value) in &class.attributes {
+                self.homes
+                    .entry((owner, value))
+                    .or_insert(Home::Class(ClassId { module, index }, name));
             }
-            for (index, function) in facts.functions.iter().enumerate() {
-                let id = FunctionId {
-                    module,
-                    index: u32::try_from(index).unwrap_or(0),
-                };
-                let class =
-                    class_of_method(&facts, function).map(|index| ClassId { module, index });
-                let own_self = self_name(&facts, function);
-                let is_self = |base: ValueId| match function.value(base) {
-                    Value::Parameter(0) => function.class.is_some(),
-                    Value::Captured(name) => Some(*name) == own_self,
-                    _ => false,
-                };
-                for op in &function.ops {
-                    match op.kind {
-                        OpKind::Write {
-                            base, name, value, ..
-                        } => {
-                            if let Some(class) = class
-                                && is_self(base)
-                            {
-                                let stores =
-                                    self.attribute_stores.entry((class, name)).or_default();
-                                if stores.is_empty() {
-                                    self.fields.entry(class).or_default().push(name);
-                                }
-                                stores.push(Stored {
-                                    function: id,
-                                    value,
-                                });
-                                self.homes
-                                    .entry((id, value))
-                                    .or_insert(Home::Attribute(class, name));
+        }
+        for (index, function) in facts.functions.iter().enumerate() {
+            let id = FunctionId {
+                module,
+                index: u32::try_from(index).unwrap_or(0),
+            };
+            let class = class_of_method(facts, function).map(|index| ClassId { module, index });
+            let own_self = self_name(facts, function);
+            let is_self = |base: ValueId| match function.value(base) {
+                Value::Parameter(0) => function.class.is_some(),
+                Value::Captured(name) => Some(*name) == own_self,
+                _ => false,
+            };
+            for op in &function.ops {
+                match op.kind {
+                    OpKind::Write {
+                        base, name, value, ..
+                    } => {
+                        if let Some(class) = class
+                            && is_self(base)
+                        {
+                            let stores = self.attribute_stores.entry((class, name)).or_default();
+                            if stores.is_empty() {
+                                self.fields.entry(class).or_default().push(name);
                             }
-                        }
-                        OpKind::WriteVariable {
-                            variable: crate::facts::Variable::Global(name),
-                            value,
-                            ..
-                        } => {
+                            stores.push(Stored {
+                                function: id,
+                                value,
+                            });
                             self.homes
                                 .entry((id, value))
-                                .or_insert(Home::Global(module, name));
+                                .or_insert(Home::Attribute(class, name));
                         }
-                        OpKind::ItemWrite { base, value, .. } => {
+                    }
+                    OpKind::WriteVariable {
+                        variable: crate::facts::Variable::Global(name),
+                        value,
+                        ..
+                    } => {
+                        self.homes
+                            .entry((id, value))
+                            .or_insert(Home::Global(module, name));
+                    }
+                    OpKind::ItemWrite { base, value, .. } => {
+                        self.add_element(id, function, class, &is_self, base, value);
+                    }
+                    OpKind::Extend { base, value } => {
+                        self.add_elements_of(id, function, class, &is_self, base, value);
+                    }
+                    OpKind::Call(call) => {
+                        let call = &function.calls[call as usize];
+                        let Value::Attribute { base, name, .. } = *function.value(call.callee)
+                        else {
+                            continue;
+                        };
+                        let arguments = function.list(call.arguments);
+                        let added = match name.as_str() {
+                            "append" | "appendleft" | "add" | "put" | "put_nowait" => {
+                                arguments.first()
+                            }
+                            "insert" | "setdefault" => arguments.get(1),
+                            _ => None,
+                        };
+                        if let Some(&value) = added {
                             self.add_element(id, function, class, &is_self, base, value);
                         }
-                        OpKind::Extend { base, value } => {
+                        if matches!(name.as_str(), "extend" | "update")
+                            && let Some(&value) = arguments.first()
+                        {
                             self.add_elements_of(id, function, class, &is_self, base, value);
                         }
-                        OpKind::Call(call) => {
-                            let call = &function.calls[call as usize];
-                            let Value::Attribute { base, name, .. } = *function.value(call.callee)
-                            else {
-                                continue;
-                            };
-                            let arguments = function.list(call.arguments);
-                            let added = match name.as_str() {
-                                "append" | "appendleft" | "add" | "put" | "put_nowait" => {
-                                    arguments.first()
-                                }
-                                "insert" | "setdefault" => arguments.get(1),
-                                _ => None,
-                            };
-                            if let Some(&value) = added {
-                                self.add_element(id, function, class, &is_self, base, value);
-                            }
-                            if matches!(name.as_str(), "extend" | "update")
-                                && let Some(&value) = arguments.first()
-                            {
-                                self.add_elements_of(id, function, class, &is_self, base, value);
-                            }
-                        }
-                        _ => {}
                     }
+                    _ => {}
                 }
             }
         }
@@ -542,6 +633,20 @@ impl Links {
             }
         }
     }
+}
+
+fn paths(modules: &[(FileId, Arc<ModuleFacts>)]) -> FxHashMap<String, ModuleIndex> {
+    let mut paths = FxHashMap::default();
+    for (index, (_, facts)) in modules.iter().enumerate() {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let stem = facts.path.strip_suffix(".py").unwrap_or(&facts.path);
+        let stem = match stem {
+            "__init__" => "",
+            stem => stem.strip_suffix("/__init__").unwrap_or(stem),
+        };
+        paths.entry(stem.to_owned()).or_insert(index);
+    }
+    paths
 }
 
 /// The name of the first parameter of the method around a function.

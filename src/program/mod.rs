@@ -10,13 +10,16 @@ pub mod graph;
 pub mod guards;
 pub mod link;
 pub mod lock_order;
+mod memory;
 pub mod object;
 pub mod queries;
+pub mod reading;
 pub mod roots;
 pub mod summary;
 pub mod torn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
@@ -24,13 +27,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::ModuleFacts;
 use crate::models::Models;
+use crate::source::name::Name;
 use crate::source::span::{FileId, Site};
 use conflicts::{Conflict, Defect, Places};
 use effect::At;
 use gil::GilUse;
 use link::Links;
 use lock_order::Cycle;
-use object::FunctionId;
+pub use memory::Memory;
+use memory::{Changes, Found, Kept};
+use object::{ClassId, FunctionId};
+use reading::{Reading, Reads};
 use roots::{ModuleRoots, Record, Root};
 use torn::Torn;
 
@@ -98,7 +105,7 @@ pub struct Coverage {
 
 /// A linked program.
 pub struct Program {
-    links: Links,
+    links: Arc<Links>,
     roots: Vec<Root>,
     records: Vec<Record>,
     conflicts: Vec<Conflict>,
@@ -108,40 +115,68 @@ pub struct Program {
     gil_uses: Vec<GilUse>,
     coverage: Coverage,
     options: Options,
+    recomputed: usize,
 }
 
 impl Program {
     /// Links modules, finds their thread roots, and pairs what these do.
     ///
     /// When `cancelled` says so between two modules, the rest is left out; whoever cancels throws
-    /// the result away.
+    /// the result away. What `memory` has of the last linking and still holds is used again, and
+    /// this one is left there.
     pub fn link(
         modules: Vec<(FileId, Arc<ModuleFacts>)>,
         models: &Models,
         options: &Options,
+        memory: &Memory,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Self {
         let functions = modules.iter().map(|(_, it)| it.function_count()).sum();
-        let spawning = roots::Shared::spawning_names(models);
-        let links = Links::new(modules, &spawning);
-        let all = 0..u32::try_from(links.modules.len()).unwrap_or(u32::MAX);
-        let shared = roots::Shared {
-            module_objects: all
-                .clone()
-                .into_par_iter()
-                .flat_map_iter(|module| roots::module_objects(&links, models, module))
-                .collect(),
-            spawning,
+        let names = link::Names {
+            spawning: roots::Shared::spawning_names(models),
+            serving: models.serving_names().map(Name::new).collect(),
         };
-        let found: Vec<ModuleRoots> = all
+        let last = memory.last().filter(|it| it.models == models.hash);
+        let links = Links::new(modules, &names, last.as_ref().map(|it| &*it.links));
+        let changes = Changes::since(last, &links, options, models.hash);
+        let all = 0..u32::try_from(links.modules.len()).unwrap_or(u32::MAX);
+        let objects: Vec<Found<Vec<ClassId>>> = all
+            .clone()
             .into_par_iter()
             .map(|module| {
-                if cancelled() {
-                    return ModuleRoots::default();
-                }
-                roots::module_roots(&links, models, options, &shared, module)
+                let known = changes.as_ref().and_then(|it| it.objects(module));
+                known.unwrap_or_else(|| {
+                    let reads = Reads::default();
+                    let reading = Reading::new(&links, &reads);
+                    let objects = roots::module_objects(reading, models, module);
+                    Found::new(objects, reads)
+                })
             })
             .collect();
+        let shared = roots::Shared {
+            module_objects: objects.iter().flat_map(|it| &*it.value).copied().collect(),
+            spawning: names.spawning,
+        };
+        let recomputed = AtomicUsize::new(0);
+        let found: Vec<Found<ModuleRoots>> = all
+            .into_par_iter()
+            .map(|module| {
+                let reads = Reads::default();
+                if cancelled() {
+                    return Found::new(ModuleRoots::default(), reads);
+                }
+                let known = changes
+                    .as_ref()
+                    .and_then(|it| it.roots(module, &shared.module_objects));
+                known.unwrap_or_else(|| {
+                    recomputed.fetch_add(1, Ordering::Relaxed);
+                    let reading = Reading::new(&links, &reads);
+                    let roots = roots::module_roots(reading, models, options, &shared, module);
+                    Found::new(roots, reads)
+                })
+            })
+            .collect();
+        drop(changes);
         let mut coverage = Coverage {
             functions,
             ..Coverage::default()
@@ -149,19 +184,19 @@ impl Program {
         let mut roots = Vec::new();
         let mut records = Vec::new();
         let mut calls = Vec::new();
-        for module in found {
-            calls.extend(module.edges);
+        for module in found.iter().map(|it| &it.value) {
+            calls.extend(&module.edges);
             coverage.calls += module.calls;
             coverage.unresolved_calls += module.unresolved;
             coverage.limits += module.cuts;
             let offset = u32::try_from(roots.len()).unwrap_or(u32::MAX);
-            roots.extend(module.roots.into_iter().map(|mut root| {
+            roots.extend(module.roots.iter().cloned().map(|mut root| {
                 root.parent = root
                     .parent
                     .map(|(parent, number)| (parent + offset, number));
                 root
             }));
-            records.extend(module.records.into_iter().map(|mut record| {
+            records.extend(module.records.iter().cloned().map(|mut record| {
                 record.root += offset;
                 record
             }));
@@ -192,6 +227,17 @@ impl Program {
             lock_order::cycles(&roots, &records)
         };
         let gil_uses = gil::uses(&links, models);
+        let links = Arc::new(links);
+        if !cancelled() {
+            memory.keep(Kept {
+                links: Arc::clone(&links),
+                options: (options.target, options.callers),
+                models: models.hash,
+                objects,
+                module_objects: shared.module_objects,
+                roots: found,
+            });
+        }
         Self {
             links,
             roots,
@@ -203,7 +249,13 @@ impl Program {
             gil_uses,
             coverage,
             options: *options,
+            recomputed: recomputed.into_inner(),
         }
+    }
+
+    /// How many modules were looked through for roots; of the others what `memory` had was kept.
+    pub fn recomputed(&self) -> usize {
+        self.recomputed
     }
 
     /// How much is known.

@@ -12,8 +12,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::effect::{Action, At, Effect, Mode, Place, PlaceAccess, Slot, Spawn};
 use super::evaluate::Evaluator;
-use super::link::{Links, is_program};
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
+use super::reading::Reading;
 use super::summary::{Follow, Summaries};
 use super::{Callers, Options};
 use crate::facts::{DirectiveKind, OpKind, Value};
@@ -126,7 +126,7 @@ pub struct Record {
 }
 
 /// What was found in one module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ModuleRoots {
     /// Roots, entries first.
     pub roots: Vec<Root>,
@@ -159,9 +159,9 @@ impl Shared {
 }
 
 /// The classes whose instances a module holds in module-level names.
-pub fn module_objects(links: &Links, models: &Models, module: ModuleIndex) -> Vec<ClassId> {
+pub fn module_objects(links: Reading<'_>, models: &Models, module: ModuleIndex) -> Vec<ClassId> {
     let facts = links.module(module);
-    let body = &facts.functions[0];
+    let body = links.function(FunctionId { module, index: 0 });
     let mut found = Vec::new();
     let mut evaluator = None;
     for (_, values) in &facts.globals {
@@ -198,7 +198,7 @@ struct Entry {
 
 /// Finds the roots of a module and what they do.
 pub fn module_roots(
-    links: &Links,
+    links: Reading<'_>,
     models: &Models,
     options: &Options,
     shared: &Shared,
@@ -225,7 +225,7 @@ pub fn module_roots(
 
 struct Finder<'p> {
     summaries: Summaries<'p>,
-    links: &'p Links,
+    links: Reading<'p>,
     module: ModuleIndex,
     shared: &'p Shared,
     options: &'p Options,
@@ -238,7 +238,7 @@ struct Finder<'p> {
 impl Finder<'_> {
     fn find(&mut self) {
         let facts = self.links.module(self.module);
-        let program = is_program(facts);
+        let program = self.links.is_program(self.module);
         let closed = program || self.is_beside_script();
         let test = is_test_path(&facts.path);
         let callers = if closed || test || self.options.callers == Callers::Single {
@@ -294,23 +294,11 @@ impl Finder<'_> {
         self.links.is_script_folder(folder)
     }
 
-    /// Whether the project names a server that runs its handlers on threads.
-    fn is_served_by_threads(&self) -> bool {
-        let models = self.summaries.eval.models;
-        let serving: FxHashSet<Name> = models.serving_names().map(Name::new).collect();
-        self.links.modules.iter().any(|(_, facts)| {
-            let mut values = facts.functions.iter().flat_map(|body| &body.values);
-            values.any(|value| match value {
-                Value::Imported { name, .. } | Value::Attribute { name, .. } => {
-                    serving.contains(name)
-                }
-                _ => false,
-            })
-        })
-    }
-
     fn body_may_spawn(&self) -> bool {
-        let body = &self.links.module(self.module).functions[0];
+        let body = self.links.function(FunctionId {
+            module: self.module,
+            index: 0,
+        });
         body.calls.iter().any(|call| match body.value(call.callee) {
             Value::Attribute { name, .. } => {
                 self.shared.spawning.contains(name) && name.as_str() != "map"
@@ -322,7 +310,10 @@ impl Finder<'_> {
     /// What a module sets on a thread-local object while it is imported, only the importing thread
     /// sees.
     fn body_sets_thread_local(&mut self) -> bool {
-        let body = &self.links.module(self.module).functions[0];
+        let body = self.links.function(FunctionId {
+            module: self.module,
+            index: 0,
+        });
         let mut bases = body.ops.iter().filter_map(|op| match op.kind {
             OpKind::Write { base, .. } => Some(base),
             _ => None,
@@ -450,7 +441,7 @@ impl Finder<'_> {
             };
             let models = self.summaries.eval.inherited_models(class);
             for model in models {
-                if model.served && !self.is_served_by_threads() {
+                if model.served && !self.links.is_served_by_threads() {
                     continue;
                 }
                 for (method, how) in &model.overrides {
@@ -508,13 +499,13 @@ impl Finder<'_> {
                 && (self.owns_lock(class)
                     || (self.shared.module_objects.contains(&class)
                         && !self.is_asynchronous(class))));
-        let facts = self.links.module(class.module);
-        let may_spawn = self
-            .links
-            .class(class)
-            .methods
-            .iter()
-            .any(|&method| self.mentions_spawn(&facts.functions[method as usize]));
+        let may_spawn = self.links.class(class).methods.iter().any(|&index| {
+            let id = FunctionId {
+                module: class.module,
+                index,
+            };
+            self.mentions_spawn(self.links.function(id))
+        });
         if !shared_by_many && !may_spawn {
             return;
         }
@@ -1210,14 +1201,14 @@ impl Finder<'_> {
         };
         let values = [value];
         for &value in &values {
-            if let Some(home) = self.links.homes.get(&(id, value)) {
+            if let Some(home) = self.links.home(id, value) {
                 match home {
                     super::link::Home::Attribute(class, name) => {
-                        return format!("{}.{name}", self.links.class(*class).name);
+                        return format!("{}.{name}", self.links.class(class).name);
                     }
                     super::link::Home::Global(_, name) => return name.to_string(),
                     super::link::Home::Class(class, name) => {
-                        return format!("{}.{name}", self.links.class(*class).name);
+                        return format!("{}.{name}", self.links.class(class).name);
                     }
                     super::link::Home::Local(..) => {}
                 }

@@ -1156,7 +1156,7 @@ impl<'p> Summaries<'p> {
         if let Object::Module(module) = *self.eval.arena.get(object) {
             // Functions, classes and imports of a module are looked up, not raced on.
             let is_value = self.eval.links.global(module, name).is_some_and(|values| {
-                let body = &self.eval.links.module(module).functions[0];
+                let body = self.eval.links.function(FunctionId { module, index: 0 });
                 values.len() > 1
                     || values.iter().any(|(index, value)| {
                         *index != 0
@@ -1238,7 +1238,7 @@ impl<'p> Summaries<'p> {
             let stored = lineage
                 .order
                 .iter()
-                .any(|&it| links.attribute_stores.contains_key(&(it, name)));
+                .any(|&it| links.attribute_stores(it, name).is_some());
             if stored {
                 return object;
             }
@@ -1607,21 +1607,21 @@ impl<'p> Summaries<'p> {
         let function_id = self.eval.arena.frame_of(frame).function;
         let links = self.eval.links;
         let id = made_value(links.function(function_id), value);
-        match links.homes.get(&(function_id, id)) {
+        match links.home(function_id, id) {
             Some(Home::Attribute(_, name)) => match self.eval.receiver(frame) {
                 Some(owner) => Place {
                     object: owner,
-                    slot: Slot::ContentsOf(*name),
+                    slot: Slot::ContentsOf(name),
                 },
                 None => unnamed,
             },
             Some(Home::Class(class, name)) => Place {
-                object: self.eval.arena.object(Object::Class(*class)),
-                slot: Slot::ContentsOf(*name),
+                object: self.eval.arena.object(Object::Class(class)),
+                slot: Slot::ContentsOf(name),
             },
             Some(Home::Global(module, name)) => Place {
-                object: self.eval.arena.object(Object::Module(*module)),
-                slot: Slot::ContentsOf(*name),
+                object: self.eval.arena.object(Object::Module(module)),
+                slot: Slot::ContentsOf(name),
             },
             _ => unnamed,
         }
@@ -2100,7 +2100,7 @@ impl<'p> Summaries<'p> {
                 continue;
             };
             for &owner in &self.eval.lineage(class).order {
-                let stores = links.attribute_stores.get(&(owner, name));
+                let stores = links.attribute_stores(owner, name);
                 let handed_in = stores.into_iter().flatten().any(|stored| {
                     let function = links.function(stored.function);
                     matches!(function.value(stored.value), Value::Parameter(_))

@@ -1,0 +1,186 @@
+//! What an evaluation reads of the linked modules, so that the next linking knows what it may keep.
+//!
+//! Evaluators see the modules through [`Reading`] alone, which takes note of the *parts* that an
+//! answer may depend on. A part is the body of one function, or the skeleton of a module (names,
+//! classes, signatures, what is bound where), or the table of what its functions store. Places in
+//! the source are no part of any part: they are moved, see [`super::memory`]. Which files there
+//! are, and what their paths mean, is the same as long as anything is kept at all.
+
+use std::cell::{Cell, RefCell};
+
+use rustc_hash::FxHashSet;
+
+use super::link::{Home, Links, Stored, is_program};
+use super::object::{ClassId, FunctionId, ModuleIndex};
+use crate::facts::{Class, Function, ModuleFacts, ValueId};
+use crate::source::name::Name;
+
+/// A part of a module, as a number: the module in the upper half; in the lower one a function, or
+/// one of the constants below.
+pub type Part = u64;
+
+const SKELETON: u32 = u32::MAX;
+const STORES: u32 = u32::MAX - 1;
+
+fn part(module: ModuleIndex, within: u32) -> Part {
+    u64::from(module) << 32 | u64::from(within)
+}
+
+/// The body of a function.
+pub fn body(id: FunctionId) -> Part {
+    part(id.module, id.index)
+}
+
+/// What a module is but for the bodies of its functions.
+pub fn skeleton(module: ModuleIndex) -> Part {
+    part(module, SKELETON)
+}
+
+/// What the functions of a module store in attributes and containers that have names.
+pub fn stores(module: ModuleIndex) -> Part {
+    part(module, STORES)
+}
+
+/// The module a part belongs to.
+pub fn module_of(part: Part) -> ModuleIndex {
+    u32::try_from(part >> 32).unwrap_or(u32::MAX)
+}
+
+/// The parts that were read.
+#[derive(Debug, Default)]
+pub struct Reads {
+    parts: RefCell<FxHashSet<Part>>,
+    /// The last one: the same function is asked for many times in a row.
+    last: Cell<Option<Part>>,
+}
+
+impl Reads {
+    fn note(&self, part: Part) {
+        if self.last.replace(Some(part)) != Some(part) {
+            self.parts.borrow_mut().insert(part);
+        }
+    }
+
+    /// Everything that was read, sorted.
+    pub fn into_parts(self) -> Box<[Part]> {
+        let mut parts: Vec<Part> = self.parts.into_inner().into_iter().collect();
+        parts.sort_unstable();
+        parts.into()
+    }
+}
+
+/// The linked modules for one evaluation.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'p> {
+    links: &'p Links,
+    reads: &'p Reads,
+}
+
+impl<'p> Reading<'p> {
+    /// Reads `links` and takes note of it in `reads`.
+    pub fn new(links: &'p Links, reads: &'p Reads) -> Self {
+        Self { links, reads }
+    }
+
+    /// The facts of a module. Of its functions only the signatures may be looked at; ask
+    /// [`Reading::function`] for more.
+    pub fn module(self, index: ModuleIndex) -> &'p ModuleFacts {
+        self.reads.note(skeleton(index));
+        self.links.module(index)
+    }
+
+    /// A function.
+    pub fn function(self, id: FunctionId) -> &'p Function {
+        self.reads.note(body(id));
+        self.links.function(id)
+    }
+
+    /// A class.
+    pub fn class(self, id: ClassId) -> &'p Class {
+        self.reads.note(skeleton(id.module));
+        self.links.class(id)
+    }
+
+    /// As [`Links::global`].
+    pub fn global(self, module: ModuleIndex, name: Name) -> Option<&'p [(u32, ValueId)]> {
+        self.reads.note(skeleton(module));
+        self.links.global(module, name)
+    }
+
+    /// As [`Links::enclosing_class`].
+    pub fn enclosing_class(self, id: FunctionId) -> Option<ClassId> {
+        self.reads.note(skeleton(id.module));
+        self.links.enclosing_class(id)
+    }
+
+    /// As [`Links::qualified_name`].
+    pub fn qualified_name(self, id: FunctionId) -> String {
+        self.reads.note(skeleton(id.module));
+        self.links.qualified_name(id)
+    }
+
+    /// As [`Links::resolve`].
+    pub fn resolve(self, from: ModuleIndex, dotted: &str) -> Option<ModuleIndex> {
+        self.links.resolve(from, dotted)
+    }
+
+    /// As [`Links::module_name`].
+    pub fn module_name(self, index: ModuleIndex) -> String {
+        self.links.module_name(index)
+    }
+
+    /// As [`Links::package`].
+    pub fn package(self, module: ModuleIndex) -> u32 {
+        self.links.package(module)
+    }
+
+    /// As [`Links::touches`].
+    pub fn touches(self, id: FunctionId) -> bool {
+        self.reads.note(stores(id.module));
+        self.links.touches(id)
+    }
+
+    /// As [`Links::is_served_by_threads`].
+    pub fn is_served_by_threads(self) -> bool {
+        self.links.is_served_by_threads()
+    }
+
+    /// As [`is_program`].
+    pub fn is_program(self, module: ModuleIndex) -> bool {
+        self.reads.note(body(FunctionId { module, index: 0 }));
+        is_program(self.module(module))
+    }
+
+    /// As [`Links::is_script_folder`].
+    pub fn is_script_folder(self, folder: &str) -> bool {
+        self.links.is_script_folder(folder)
+    }
+
+    /// As [`Links::fields_of`].
+    pub fn fields_of(self, class: ClassId) -> &'p [Name] {
+        self.reads.note(stores(class.module));
+        self.links.fields_of(class)
+    }
+
+    /// As [`Links::attribute_stores`].
+    pub fn attribute_stores(self, class: ClassId, name: Name) -> Option<&'p [Stored]> {
+        self.reads.note(stores(class.module));
+        self.links.attribute_stores(class, name)
+    }
+
+    /// As [`Links::elements`].
+    pub fn elements(self, home: Home) -> Option<&'p [Stored]> {
+        self.reads.note(match home {
+            Home::Attribute(class, _) | Home::Class(class, _) => stores(class.module),
+            Home::Global(module, _) => stores(module),
+            Home::Local(function, _) => body(function),
+        });
+        self.links.elements(home)
+    }
+
+    /// As [`Links::home`].
+    pub fn home(self, function: FunctionId, value: ValueId) -> Option<Home> {
+        self.reads.note(body(function));
+        self.links.home(function, value)
+    }
+}
