@@ -551,13 +551,13 @@ impl<'p> Evaluator<'p> {
                 }
                 all
             }
-            None => self.from_star_or_builtins(module, name),
+            None => self.star_or_builtin(module, name),
         };
         self.globals.insert((module, name), result);
         result
     }
 
-    fn from_star_or_builtins(&mut self, module: ModuleIndex, name: Name) -> SetId {
+    fn star_or_builtin(&mut self, module: ModuleIndex, name: Name) -> SetId {
         let links = self.links;
         for star in &links.module(module).stars {
             if let Some(found) = links.resolve(module, star.as_str()) {

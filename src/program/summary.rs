@@ -2964,8 +2964,8 @@ impl<'p> Summaries<'p> {
             in_constructor_of,
         };
         // A joined call is over when it returns; results of `map` that are used are waited for.
-        let over = (model.joined && (call.awaited || !call.statement))
-            || (model.joined && model.passing == Passing::Element)
+        let over = (model.joined
+            && (call.awaited || !call.statement || model.passing == Passing::Element))
             || (model.passing == Passing::Element && !call.statement);
         let position = u32::try_from(walk.summary.spawns.len()).unwrap_or(0);
         walk.summary.spawns.push(spawn);

@@ -135,7 +135,7 @@ fn rebuilt(function: &Function, range: Range) -> Option<ContainerKind> {
 
 /// Of the records that `wanted` picks, one for each place in the source and thing it is about:
 /// that of a root which the program itself starts where there is one. In source order.
-fn one_a_site<'p>(program: &'p Program, wanted: impl Fn(&Record) -> bool) -> Vec<&'p Record> {
+fn one_a_site(program: &Program, wanted: impl Fn(&Record) -> bool) -> Vec<&Record> {
     let mut picked: Vec<&Record> = program.records().iter().filter(|it| wanted(it)).collect();
     picked.sort_by_key(|it| (it.at, it.key, !program.root_of(it).explicit));
     picked.dedup_by_key(|it| (it.at, it.key));
