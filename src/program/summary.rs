@@ -1125,7 +1125,8 @@ impl<'p> Summaries<'p> {
             {
                 let frame = self.eval.generic_frame(getter, Some(object));
                 self.compose(walk, index, frame);
-                if self.eval.binding(getter) == Binding::CachedProperty && self.makes_object(frame) {
+                if self.eval.binding(getter) == Binding::CachedProperty && self.makes_object(frame)
+                {
                     let place = Place {
                         object,
                         slot: Slot::Field(name),
