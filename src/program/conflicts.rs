@@ -426,7 +426,7 @@ impl<'a> Places<'a> {
     ) -> Option<Defect> {
         if let Slot::Field(_) = x.place.slot {
             if x.fills {
-                return (explicit || !x.cached).then_some(Defect::LazyInit);
+                return (explicit || (x.identity && !x.cached)).then_some(Defect::LazyInit);
             }
             // Setting a flag once more than needed is harmless unless something else depends on
             // it; with a lock around other accesses it does.
@@ -438,7 +438,11 @@ impl<'a> Places<'a> {
             }
             return Some(Defect::StaleTest);
         }
-        // Contents: the act must be able to fail or to overwrite.
+        // Contents: the act must be able to fail or to overwrite. What any caller may compute
+        // again is as good as what it overwrites.
+        if !explicit && x.refills() && !x.identity {
+            return None;
+        }
         match y.access {
             Access::Remove
             | Access::CheckThenAct

@@ -87,6 +87,20 @@ pub struct PlaceAccess {
     pub fills: bool,
     /// It is the first use of a `cached_property`.
     pub cached: bool,
+    /// What is stored is an object of its own, or an empty container to be filled: two of them
+    /// differ. Two results of one computation do not.
+    pub identity: bool,
+    /// Of a `CheckThenAct`: the act.
+    pub acts: Access,
+    /// A test under a lock that is still held decided about it.
+    pub settled: bool,
+}
+
+impl PlaceAccess {
+    /// The act behind a test stores an element, and cannot fail.
+    pub fn refills(&self) -> bool {
+        self.acts == Access::SetItem
+    }
 }
 
 /// One thing that happens.

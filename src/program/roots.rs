@@ -216,6 +216,7 @@ pub fn module_roots(
         words: FxHashMap::default(),
     };
     finder.find();
+    finder.forget_unwritten();
     finder.result.calls = finder.summaries.calls;
     finder.result.unresolved = finder.summaries.unresolved;
     finder.result.cuts = finder.summaries.cuts;
@@ -725,6 +726,32 @@ impl Finder<'_> {
                     _ => false,
                 })
         })
+    }
+
+    /// Drops what nobody writes, as far as this module can tell: fields and contents of objects
+    /// that only its own entries reach.
+    fn forget_unwritten(&mut self) {
+        let written: FxHashSet<u64> = self
+            .result
+            .records
+            .iter()
+            .filter(|record| {
+                matches!(record.action, Action::Access(access) if access.access.writes())
+            })
+            .map(|record| record.key)
+            .collect();
+        let eval = &self.summaries.eval;
+        self.result.records.retain(|record| match record.action {
+            Action::Access(access) => {
+                written.contains(&record.key)
+                    || matches!(
+                        eval.arena.get(access.place.object),
+                        Object::Module(_) | Object::Class(_)
+                    )
+            }
+            _ => true,
+        });
+        self.result.records.shrink_to_fit();
     }
 
     // ---- trees -------------------------------------------------------------------------------

@@ -737,7 +737,8 @@ impl<'p> Summaries<'p> {
                     Update::From(op) => Some(op),
                     _ => None,
                 };
-                self.contents_from(walk, index, base, access, from);
+                let identity = self.has_identity(walk.frame, value);
+                self.contents_from(walk, index, base, access, from, identity);
                 let objects = self.eval.value(walk.frame, base);
                 self.publish_into(walk, objects, value);
             }
@@ -1145,6 +1146,9 @@ impl<'p> Summaries<'p> {
                         constant: false,
                         fills: true,
                         cached: true,
+                        identity: true,
+                        settled: false,
+                        acts: Access::Read,
                     };
                     self.record(walk, index, Action::Access(access));
                 }
@@ -1368,6 +1372,29 @@ impl<'p> Summaries<'p> {
         None
     }
 
+    /// Whether two evaluations of a value give two objects that are not interchangeable.
+    fn has_identity(&mut self, frame: FrameId, value: ValueId) -> bool {
+        let links = self.eval.links;
+        let set = self.eval.value(frame, value);
+        let members = self.eval.arena.members(set).to_vec();
+        members.into_iter().any(|object| match *self.eval.arena.get(object) {
+            Object::Instance(..) | Object::Foreign(..) => true,
+            Object::Container(Literal::Tuple | Literal::Generator, _) => false,
+            Object::Container(_, Origin::Site { frame, value, .. }) => {
+                let function = links.function(self.eval.arena.frame_of(frame).function);
+                if value & CALL_ORIGIN != 0 {
+                    let call = &function.calls[(value & !CALL_ORIGIN) as usize];
+                    return call.arguments.len == 0 && call.keywords.is_empty();
+                }
+                matches!(
+                    function.value(ValueId(value)),
+                    Value::Container { elements, .. } if elements.len == 0
+                )
+            }
+            _ => false,
+        })
+    }
+
     fn store(
         &mut self,
         walk: &mut Walk<'_>,
@@ -1380,6 +1407,7 @@ impl<'p> Summaries<'p> {
             walk.function.value(value),
             Value::Constant(_) | Value::Function(_) | Value::Class(_)
         );
+        let identity = self.has_identity(walk.frame, value);
         match update {
             Update::Replace => {
                 let access = PlaceAccess {
@@ -1391,6 +1419,9 @@ impl<'p> Summaries<'p> {
                     constant,
                     fills: false,
                     cached: false,
+            identity,
+            settled: false,
+            acts: Access::Read,
                 };
                 self.act(walk, index, access);
             }
@@ -1404,6 +1435,9 @@ impl<'p> Summaries<'p> {
                     constant: false,
                     fills: false,
                     cached: false,
+            identity: false,
+            settled: false,
+            acts: Access::Read,
                 };
                 self.act(walk, index, access);
             }
@@ -1435,9 +1469,12 @@ impl<'p> Summaries<'p> {
             constant: false,
             fills: false,
             cached: false,
+            identity: false,
+            settled: false,
+            acts: Access::Read,
         };
         self.record_held(walk, index, Action::Access(access), held);
-        if let Some(tested) = self.tested(walk, index, place) {
+        if let Decision::Stale(tested) = self.tested(walk, index, place) {
             self.check_then_act(walk, index, access, &tested);
         }
     }
@@ -1460,23 +1497,31 @@ impl<'p> Summaries<'p> {
             constant: false,
             fills: false,
             cached: false,
+            identity: false,
+            settled: false,
+            acts: Access::Read,
         };
         self.act(walk, index, access);
     }
 
     /// Records an access and, when a test decided about it, the two together.
     fn act(&mut self, walk: &mut Walk<'_>, index: u32, access: PlaceAccess) {
-        let tested = if access.access.writes() || access.access == Access::Read {
-            self.tested(walk, index, access.place)
+        let (tested, settled) = if access.access.writes() || access.access == Access::Read {
+            match self.tested(walk, index, access.place) {
+                Decision::Free => (None, false),
+                Decision::Settled => (None, true),
+                Decision::Stale(tested) => (Some(tested), false),
+            }
         } else {
             walk.fills_in_section = false;
-            None
+            (None, false)
         };
         // Filled once, by whoever finds it empty under the lock: others see nothing or all of it.
         let access = PlaceAccess {
             fills: walk.fills_in_section
                 && access.access == Access::Write
                 && !is_built_after(walk.function, index, access.place.slot),
+            settled,
             ..access
         };
         match tested {
@@ -1513,6 +1558,7 @@ impl<'p> Summaries<'p> {
         let held = common_sections(&tested.held, &now);
         let access = PlaceAccess {
             access: Access::CheckThenAct,
+            acts: act.access,
             relies_on: Some(tested.at),
             fills: matches!(tested.look, Look::IsNone | Look::Truth)
                 && matches!(act.access, Access::Write),
@@ -1523,7 +1569,7 @@ impl<'p> Summaries<'p> {
 
     /// The innermost test of a place that decides whether an op runs, unless the test and the op
     /// lie in one critical section or a test inside it asks again.
-    fn tested(&mut self, walk: &mut Walk<'_>, index: u32, place: Place) -> Option<Tested> {
+    fn tested(&mut self, walk: &mut Walk<'_>, index: u32, place: Place) -> Decision {
         walk.fills_in_section = false;
         let now = self.held_at(walk, index);
         let mut control = walk.function.ops[index as usize].control;
@@ -1555,14 +1601,14 @@ impl<'p> Summaries<'p> {
                     let test = Tested { at, held, look };
                     if !common_sections(&test.held, &now).is_empty() {
                         walk.fills_in_section = matches!(look, Look::IsNone | Look::Truth);
-                        return None;
+                        return Decision::Settled;
                     }
                     found.get_or_insert(test);
                 }
             }
             control = node.parent;
         }
-        found
+        found.map_or(Decision::Free, Decision::Stale)
     }
 
     // ---- containers --------------------------------------------------------------------------
@@ -1648,7 +1694,7 @@ impl<'p> Summaries<'p> {
     }
 
     fn contents(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId, access: Access) {
-        self.contents_from(walk, index, base, access, None);
+        self.contents_from(walk, index, base, access, None, false);
     }
 
     fn contents_from(
@@ -1658,11 +1704,27 @@ impl<'p> Summaries<'p> {
         base: ValueId,
         access: Access,
         from: Option<u32>,
+        identity: bool,
     ) {
         for (place, kind) in self.contents_places(walk, base) {
             match from {
                 Some(load) => self.update_from(walk, index, place, load, kind),
-                None => self.access(walk, index, place, access, Look::Use, kind),
+                None => {
+                    let access = PlaceAccess {
+                        place,
+                        access,
+                        look: Look::Use,
+                        relies_on: None,
+                        container: kind,
+                        constant: false,
+                        fills: false,
+                        cached: false,
+                        identity,
+                        settled: false,
+                        acts: Access::Read,
+                    };
+                    self.act(walk, index, access);
+                }
             }
         }
     }
@@ -1964,10 +2026,14 @@ impl<'p> Summaries<'p> {
         }
         let relied = match effect.action {
             Action::Access(access)
-                if access.access.writes() && access.access != Access::CheckThenAct =>
+                if access.access.writes()
+                    && access.access != Access::CheckThenAct
+                    && !access.settled =>
             {
-                self.tested(walk, index, access.place)
-                    .map(|it| (access, it))
+                match self.tested(walk, index, access.place) {
+                    Decision::Stale(tested) => Some((access, tested)),
+                    Decision::Free | Decision::Settled => None,
+                }
             }
             _ => None,
         };
@@ -1978,6 +2044,7 @@ impl<'p> Summaries<'p> {
             both.held = common_sections(&tested.held, &held);
             both.action = Action::Access(PlaceAccess {
                 access: Access::CheckThenAct,
+                acts: access.access,
                 relies_on: Some(tested.at),
                 fills: matches!(tested.look, Look::IsNone | Look::Truth)
                     && access.access == Access::Write,
@@ -2981,6 +3048,16 @@ struct SpawnArguments {
     callables: Vec<ObjectId>,
     arguments: Vec<SetId>,
     distinct: Vec<ObjectId>,
+}
+
+/// What decided that an act happens.
+enum Decision {
+    /// Nothing that was read from its place.
+    Free,
+    /// A test under a lock that is still held.
+    Settled,
+    /// A test that may no longer be true.
+    Stale(Tested),
 }
 
 struct Tested {
