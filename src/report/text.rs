@@ -251,7 +251,12 @@ impl Shown {
 
 /// What one side does, where, and under which locks.
 fn side(text: &str, function: &str, held: &[String]) -> String {
-    let mut label = one_line(text);
+    // The clause that names the locks comes last here, after the function.
+    let what = match text.split_once(", holding ") {
+        Some((what, _)) if !held.is_empty() => what,
+        _ => text,
+    };
+    let mut label = one_line(what);
     if !function.is_empty() {
         let _ = write!(label, ", in `{}`", one_line(function));
     }
