@@ -9,7 +9,9 @@ use raceproof::audit::tag::Platform;
 use raceproof::audit::target::Target;
 
 fuzz_target!(|text: &str| {
-    let lock = read(Format::Poetry, text, &|_| Err("nothing to include".to_owned()));
+    let lock = read(Format::Poetry, text, &|_| {
+        Err("nothing to include".to_owned())
+    });
     let environment = MarkerEnvironment {
         target: Target::default(),
         platform: Platform::host(),
