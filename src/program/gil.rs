@@ -2,8 +2,8 @@
 //! stand. No thread needs to reach them.
 
 use super::effect::At;
-use super::link::Links;
 use super::object::{FunctionId, ModuleIndex};
+use super::reading::Reading;
 use crate::facts::{Function, OpKind, Value, ValueId, Variable};
 use crate::models::Models;
 use crate::source::name::Name;
@@ -22,42 +22,40 @@ pub struct GilUse {
     pub advice: Name,
 }
 
-/// All such calls, in the order of modules and functions.
-pub fn uses(links: &Links, models: &Models) -> Vec<GilUse> {
+/// All such calls of one module, in the order of functions.
+pub fn uses(links: Reading<'_>, models: &Models, module: ModuleIndex) -> Vec<GilUse> {
     let mut found = Vec::new();
-    for (module, (_, facts)) in links.modules.iter().enumerate() {
-        for (index, function) in facts.functions.iter().enumerate() {
-            for op in &function.ops {
-                let OpKind::Call(call) = op.kind else {
-                    continue;
-                };
-                let callee = function.calls[call as usize].callee;
-                let module = u32::try_from(module).unwrap_or(u32::MAX);
-                let Some(called) = imported_name(links, module, function, callee, 0) else {
-                    continue;
-                };
-                let called = models.canonical(&called);
-                let Some(model) = models.function(&called) else {
-                    continue;
-                };
-                let (asks, advice) = match (&model.gil_check, &model.gil_reliance) {
-                    (Some(advice), _) => (true, advice),
-                    (None, Some(advice)) => (false, advice),
-                    (None, None) => continue,
-                };
-                found.push(GilUse {
-                    at: At {
-                        function: FunctionId {
-                            module,
-                            index: u32::try_from(index).unwrap_or(0),
-                        },
-                        range: op.range,
+    let facts = links.module(module);
+    for (index, function) in facts.functions.iter().enumerate() {
+        for op in &function.ops {
+            let OpKind::Call(call) = op.kind else {
+                continue;
+            };
+            let callee = function.calls[call as usize].callee;
+            let Some(called) = imported_name(links, module, function, callee, 0) else {
+                continue;
+            };
+            let called = models.canonical(&called);
+            let Some(model) = models.function(&called) else {
+                continue;
+            };
+            let (asks, advice) = match (&model.gil_check, &model.gil_reliance) {
+                (Some(advice), _) => (true, advice),
+                (None, Some(advice)) => (false, advice),
+                (None, None) => continue,
+            };
+            found.push(GilUse {
+                at: At {
+                    function: FunctionId {
+                        module,
+                        index: u32::try_from(index).unwrap_or(0),
                     },
-                    called: Name::new(&called),
-                    asks,
-                    advice: Name::new(advice),
-                });
-            }
+                    range: op.range,
+                },
+                called: Name::new(&called),
+                asks,
+                advice: Name::new(advice),
+            });
         }
     }
     found
@@ -65,7 +63,7 @@ pub fn uses(links: &Links, models: &Models) -> Vec<GilUse> {
 
 /// The dotted name of something imported from a library; `depth` bounds chains of names.
 fn imported_name(
-    links: &Links,
+    links: Reading<'_>,
     module: ModuleIndex,
     function: &Function,
     value: ValueId,

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::effect::{Action, At};
+use super::gil::GilUse;
 use super::link::Links;
 use super::object::{ClassId, FunctionId, ModuleIndex};
 use super::reading::{self, Part, Reads};
@@ -54,6 +55,8 @@ pub(super) struct Kept {
     pub module_objects: FxHashSet<ClassId>,
     /// Roots, by module.
     pub roots: Vec<Found<ModuleRoots>>,
+    /// Calls that have to do with the GIL, by module.
+    pub gil_calls: Vec<Found<Vec<GilUse>>>,
 }
 
 /// Something found, and the parts that were read for it.
@@ -129,6 +132,17 @@ impl Changes {
     pub(super) fn objects(&self, module: ModuleIndex) -> Option<Found<Vec<ClassId>>> {
         let found = self.last.objects.get(module as usize)?;
         self.holds(&found.reads).then(|| found.clone())
+    }
+
+    /// The calls of a module that have to do with the GIL, when its facts are the same.
+    pub(super) fn gil_calls(
+        &self,
+        module: ModuleIndex,
+        facts: &Arc<ModuleFacts>,
+    ) -> Option<Found<Vec<GilUse>>> {
+        let (_, known) = self.last.links.modules.get(module as usize)?;
+        let found = self.last.gil_calls.get(module as usize)?;
+        (Arc::ptr_eq(known, facts) && self.holds(&found.reads)).then(|| found.clone())
     }
 
     /// The roots of a module, moved with the text, when they are the same.

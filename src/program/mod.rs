@@ -176,6 +176,24 @@ impl Program {
                 })
             })
             .collect();
+        let gil_calls: Vec<Found<Vec<GilUse>>> = (0..)
+            .zip(&links.modules)
+            .collect::<Vec<(u32, _)>>()
+            .into_par_iter()
+            .map(|(module, (_, facts))| {
+                let known = changes.as_ref().and_then(|it| it.gil_calls(module, facts));
+                known.unwrap_or_else(|| {
+                    let reads = Reads::default();
+                    let calls = gil::uses(Reading::new(&links, &reads), models, module);
+                    Found::new(calls, reads)
+                })
+            })
+            .collect();
+        let gil_uses = gil_calls
+            .iter()
+            .flat_map(|it| &*it.value)
+            .copied()
+            .collect();
         drop(changes);
         let mut coverage = Coverage {
             functions,
@@ -226,7 +244,6 @@ impl Program {
         } else {
             lock_order::cycles(&roots, &records)
         };
-        let gil_uses = gil::uses(&links, models);
         let links = Arc::new(links);
         if !cancelled() {
             memory.keep(Kept {
@@ -236,6 +253,7 @@ impl Program {
                 objects,
                 module_objects: shared.module_objects,
                 roots: found,
+                gil_calls,
             });
         }
         Self {

@@ -735,9 +735,9 @@ impl Finder<'_> {
             .result
             .records
             .iter()
-            .filter(|record| {
-                matches!(record.action, Action::Access(access) if access.access.writes())
-            })
+            .filter(
+                |record| matches!(record.action, Action::Access(access) if access.access.writes()),
+            )
             .map(|record| record.key)
             .collect();
         let eval = &self.summaries.eval;

@@ -1377,22 +1377,24 @@ impl<'p> Summaries<'p> {
         let links = self.eval.links;
         let set = self.eval.value(frame, value);
         let members = self.eval.arena.members(set).to_vec();
-        members.into_iter().any(|object| match *self.eval.arena.get(object) {
-            Object::Instance(..) | Object::Foreign(..) => true,
-            Object::Container(Literal::Tuple | Literal::Generator, _) => false,
-            Object::Container(_, Origin::Site { frame, value, .. }) => {
-                let function = links.function(self.eval.arena.frame_of(frame).function);
-                if value & CALL_ORIGIN != 0 {
-                    let call = &function.calls[(value & !CALL_ORIGIN) as usize];
-                    return call.arguments.len == 0 && call.keywords.is_empty();
+        members
+            .into_iter()
+            .any(|object| match *self.eval.arena.get(object) {
+                Object::Instance(..) | Object::Foreign(..) => true,
+                Object::Container(Literal::Tuple | Literal::Generator, _) => false,
+                Object::Container(_, Origin::Site { frame, value, .. }) => {
+                    let function = links.function(self.eval.arena.frame_of(frame).function);
+                    if value & CALL_ORIGIN != 0 {
+                        let call = &function.calls[(value & !CALL_ORIGIN) as usize];
+                        return call.arguments.len == 0 && call.keywords.is_empty();
+                    }
+                    matches!(
+                        function.value(ValueId(value)),
+                        Value::Container { elements, .. } if elements.len == 0
+                    )
                 }
-                matches!(
-                    function.value(ValueId(value)),
-                    Value::Container { elements, .. } if elements.len == 0
-                )
-            }
-            _ => false,
-        })
+                _ => false,
+            })
     }
 
     fn store(
@@ -1419,9 +1421,9 @@ impl<'p> Summaries<'p> {
                     constant,
                     fills: false,
                     cached: false,
-            identity,
-            settled: false,
-            acts: Access::Read,
+                    identity,
+                    settled: false,
+                    acts: Access::Read,
                 };
                 self.act(walk, index, access);
             }
@@ -1435,9 +1437,9 @@ impl<'p> Summaries<'p> {
                     constant: false,
                     fills: false,
                     cached: false,
-            identity: false,
-            settled: false,
-            acts: Access::Read,
+                    identity: false,
+                    settled: false,
+                    acts: Access::Read,
                 };
                 self.act(walk, index, access);
             }
