@@ -156,7 +156,13 @@ struct Search<'a> {
     threads: usize,
     notes: Vec<String>,
     serial: Serial,
+    /// The operations of the first schedule, when it had no seed.
+    baseline: Option<Vec<u64>>,
 }
+
+/// After so many schedules, and at the end, the first one is run again to see whether it still
+/// does the same.
+const CHECKED_AFTER: u64 = 4;
 
 /// Searches the interleavings of a program.
 ///
@@ -182,10 +188,18 @@ pub fn search(
         threads: 1,
         notes: Vec::new(),
         serial: Serial::default(),
+        baseline: None,
     };
     let exhausted = loop {
         let mut strategy = choice.strategy(seed, limits.max_steps);
-        match search.drive(strategy.as_mut(), progress)? {
+        let driven = match search.drive(strategy.as_mut(), progress)? {
+            Ok(exhausted) => match search.changed()? {
+                Some(difference) => Err(difference),
+                None => Ok(exhausted),
+            },
+            Err(difference) => Err(difference),
+        };
+        match driven {
             Ok(exhausted) => break exhausted,
             Err(difference) => {
                 while search.fleet.under_way() > 0 {
@@ -219,6 +233,24 @@ impl Search<'_> {
         self.failing.clear();
         self.races.clear();
         self.serial = Serial::default();
+        self.baseline = None;
+        self.first = None;
+        self.first_at = None;
+    }
+
+    /// Runs the first schedule again. Where it does something else than before, an earlier run
+    /// left something behind, or the program depends on something outside our control.
+    fn changed(&mut self) -> Result<Option<Nondeterminism>, AgentError> {
+        let Some(expected) = &self.baseline else {
+            return Ok(None);
+        };
+        let plan = Plan::free(Policy::GoOn, 0, self.limits.max_steps);
+        let execution = self.fleet.run(plan)?;
+        let length = expected.len().max(execution.trace.len());
+        let step = (0..length).find(|&step| {
+            expected.get(step).copied() != execution.trace.get(step).map(|it| it.identity())
+        });
+        Ok(step.map(|step| Nondeterminism { step }))
     }
 
     /// Runs a strategy to its end or to the limits. Says whether it ended by itself.
@@ -228,6 +260,7 @@ impl Search<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Result<bool, Nondeterminism>, AgentError> {
         let mut handed_out = 0u64;
+        let mut received = 0u64;
         loop {
             let over = self.started.elapsed() >= self.limits.budget
                 || handed_out >= self.limits.max_schedules;
@@ -254,7 +287,14 @@ impl Search<'_> {
                 return Ok(Ok(!over && strategy.is_exhaustive()));
             }
             let execution = match self.fleet.receive() {
-                Ok((_, execution)) => execution,
+                Ok((plan, execution)) => {
+                    received += 1;
+                    if received == 1 && plan.policy == Policy::GoOn {
+                        let trace = &execution.trace;
+                        self.baseline = Some(trace.iter().map(|it| it.identity()).collect());
+                    }
+                    execution
+                }
                 Err((plan, error)) => {
                     self.executions += 1;
                     if let Some(failing) = oracle::of_agent_error(&error)
@@ -282,6 +322,11 @@ impl Search<'_> {
                 if !self.limits.count_all {
                     return Ok(Ok(false));
                 }
+            }
+            if received == CHECKED_AFTER
+                && let Some(difference) = self.changed()?
+            {
+                return Ok(Err(difference));
             }
             progress.schedules(
                 self.executions,
