@@ -145,6 +145,18 @@ def is_alive(self):
     return not task.done
 
 
+_numbers = itertools.count(1)
+
+
+def thread_hash(self):
+    """Numbers threads by creation: executors keep theirs in a set and join them in its order,
+    which would depend on addresses."""
+    number = self.__dict__.get("_rp_number")
+    if number is None:
+        number = self.__dict__["_rp_number"] = next(_numbers)
+    return number
+
+
 def thread_repr(self):
     task = _task(self)
     status = "initial" if task is None else "stopped" if task.done else "started"
@@ -191,6 +203,8 @@ def thread_error(failure):
 
 def reset():
     """Before each run."""
+    global _numbers
+    _numbers = itertools.count(1)
     del failures[:]
     del exit_request[:]
     threading._active.clear()
@@ -206,6 +220,7 @@ def install():
     _Thread.join = join
     _Thread.is_alive = is_alive
     _Thread.__repr__ = thread_repr
+    _Thread.__hash__ = thread_hash
     threading.Timer.run = run_timer
     _thread.start_new_thread = start_new_thread
     _thread.start_new = start_new_thread
