@@ -232,7 +232,10 @@ fn every_strategy_does_the_same_with_the_same_seed() {
     let steps = 10_000;
     let make: Vec<(&str, Box<dyn Fn() -> Box<dyn Strategy>>)> = vec![
         ("auto", Box::new(move || Box::new(Auto::new(3, steps)))),
-        ("bounded", Box::new(move || Box::new(Bounded::new(2, steps)))),
+        (
+            "bounded",
+            Box::new(move || Box::new(Bounded::new(2, steps))),
+        ),
         ("dpor", Box::new(move || Box::new(Dpor::new(steps)))),
         (
             "pos",
@@ -306,7 +309,11 @@ fn exhaustive_search_executes_each_trace_once() {
         ),
         // A write before, between or after two independent reads: 2 * 2.
         ("a writer and two readers", &[one, "value", "value"], 4),
-        ("two reads of one thread and a write", &["value\nvalue", one], 3),
+        (
+            "two reads of one thread and a write",
+            &["value\nvalue", one],
+            3,
+        ),
         ("three critical sections", &[locked, locked, locked], 6),
         // 6! / (2! 2! 2!).
         ("three threads, two critical sections each", &[twice; 3], 90),
@@ -450,7 +457,14 @@ fn what_was_found_replays_on_every_interpreter() {
             let python = interpreter.path.to_string_lossy();
             let output = raceproof(
                 folder.path(),
-                &["replay", "witness.json", "--times", "20", "--python", &python],
+                &[
+                    "replay",
+                    "witness.json",
+                    "--times",
+                    "20",
+                    "--python",
+                    &python,
+                ],
             );
             assert_eq!(
                 code(&output),
@@ -529,7 +543,11 @@ fn a_witness_is_refused_with_the_reason() {
         spoil(folder.path(), &witness);
         let output = raceproof(folder.path(), &["replay", "witness.json"]);
         assert_eq!(code(&output), 2, "{reason}: {}", said(&output));
-        assert!(said(&output).contains(reason), "{reason}: {}", said(&output));
+        assert!(
+            said(&output).contains(reason),
+            "{reason}: {}",
+            said(&output)
+        );
     }
 }
 
@@ -563,7 +581,11 @@ fn a_divergence_names_its_first_step() {
     });
     let output = raceproof(folder.path(), &["replay", "witness.json"]);
     assert_eq!(code(&output), 2, "{}", said(&output));
-    assert!(said(&output).contains("diverges at step"), "{}", said(&output));
+    assert!(
+        said(&output).contains("diverges at step"),
+        "{}",
+        said(&output)
+    );
     assert!(said(&output).contains("program.py:1"), "{}", said(&output));
 }
 
@@ -589,13 +611,23 @@ fn the_written_test_fails_on_the_bug_and_passes_once_it_is_fixed() {
         for interpreter in interpreters() {
             let output = run(interpreter);
             assert!(!output.status.success(), "{name}: {}", said(&output));
-            assert!(said(&output).contains("AssertionError"), "{}", said(&output));
+            assert!(
+                said(&output).contains("AssertionError"),
+                "{}",
+                said(&output)
+            );
         }
         let path = folder.path().join("program.py");
         let text = fs::read_to_string(&path).unwrap();
         let fixed = text
-            .replace("        count += 1", "        with lock:\n            count += 1")
-            .replace("import threading\n", "import threading\n\nlock = threading.Lock()\n")
+            .replace(
+                "        count += 1",
+                "        with lock:\n            count += 1",
+            )
+            .replace(
+                "import threading\n",
+                "import threading\n\nlock = threading.Lock()\n",
+            )
             .replace(
                 "    if not ready:\n        with condition:\n            condition.wait()",
                 "    with condition:\n        while not ready:\n            condition.wait()",
@@ -635,8 +667,18 @@ fn bad_programs_get_a_clear_line_and_the_right_exit_code() {
         ("syntax error", "def f(:\n", 2, "SyntaxError"),
         ("not utf-8", "x = '\u{0}'\n", 2, "null bytes"),
         ("no threads", "print('hello')\n", 0, "starts no thread"),
-        ("exits at once", "import sys\nsys.exit(0)\n", 0, "starts no thread"),
-        ("exits badly", "import sys\nsys.exit(3)\n", 1, "exit status 3"),
+        (
+            "exits at once",
+            "import sys\nsys.exit(0)\n",
+            0,
+            "starts no thread",
+        ),
+        (
+            "exits badly",
+            "import sys\nsys.exit(3)\n",
+            1,
+            "exit status 3",
+        ),
         ("os._exit", "import os\nos._exit(4)\n", 1, "os._exit(4)"),
         ("reads input", "input()\n", 1, "EOFError"),
         (
@@ -670,8 +712,14 @@ fn what_cannot_be_run_is_said() {
     fs::write(folder.path().join("program.py"), "").unwrap();
     for (args, words) in [
         (&["explore", "missing.py"][..], "missing.py"),
-        (&["explore", "program.py", "--python", "/nonexistent/python"], "cannot be started"),
-        (&["explore", "program.py", "--python", "/bin/true"], "no working Python"),
+        (
+            &["explore", "program.py", "--python", "/nonexistent/python"],
+            "cannot be started",
+        ),
+        (
+            &["explore", "program.py", "--python", "/bin/true"],
+            "no working Python",
+        ),
         (&["explore", "program.py::missing"], "no function 'missing'"),
         (&["replay", "missing.json"], "missing.json"),
     ] {
@@ -710,7 +758,11 @@ fn a_program_that_leaks_state_gets_a_process_for_each_run() {
     };
     assert_eq!(code(&output), 0, "{}", said(&output));
     assert!(said(&output).contains("state leaks"), "{}", said(&output));
-    assert!(said(&output).contains("all of them were covered"), "{}", said(&output));
+    assert!(
+        said(&output).contains("all of them were covered"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
@@ -723,7 +775,11 @@ fn a_forked_child_runs_alone_and_is_mentioned() {
         return;
     };
     assert_eq!(code(&output), 0, "{}", said(&output));
-    assert!(said(&output).contains("the program forks"), "{}", said(&output));
+    assert!(
+        said(&output).contains("the program forks"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -776,8 +832,16 @@ fn a_function_a_module_and_a_package_can_be_explored() {
     ] {
         let output = raceproof(folder.path(), args);
         assert_eq!(code(&output), 1, "{args:?}: {}", said(&output));
-        assert!(said(&output).contains("AssertionError: 1"), "{args:?}: {}", said(&output));
-        assert!(said(&output).contains("state.py:4"), "{args:?}: {}", said(&output));
+        assert!(
+            said(&output).contains("AssertionError: 1"),
+            "{args:?}: {}",
+            said(&output)
+        );
+        assert!(
+            said(&output).contains("state.py:4"),
+            "{args:?}: {}",
+            said(&output)
+        );
     }
 }
 
@@ -788,7 +852,12 @@ fn formats_are_well_formed() {
     }
     let output = raceproof(
         root(),
-        &["explore", "fixtures/dynamic/reported/closure.py", "--output-format", "junit"],
+        &[
+            "explore",
+            "fixtures/dynamic/reported/closure.py",
+            "--output-format",
+            "junit",
+        ],
     );
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("<?xml"), "{text}");
