@@ -81,6 +81,8 @@ pub(super) struct LoopFrame<'a> {
     pub breaks: Vec<Flow<'a>>,
     /// Regions taken before the loop.
     pub taken_before: Vec<u32>,
+    /// `with` statements around the loop.
+    pub with_depth: usize,
 }
 
 /// An `acquire` whose result has not been looked at yet.
@@ -117,6 +119,10 @@ pub(super) struct Frame<'a> {
     pub released: FxHashMap<&'a str, bool>,
     /// Spellings of the contexts of enclosing `with` statements.
     pub with_spelled: Vec<&'a str>,
+    /// `if` statements around the statement at hand.
+    pub branches: u32,
+    /// The first region of each enclosing `with` statement.
+    pub with_regions: Vec<u32>,
     /// Leaks that count if the lock is in `released`.
     pub leaks: Vec<(Taken<'a>, Range)>,
     cells: FxHashMap<Name, Vec<ValueId>>,
@@ -172,6 +178,8 @@ impl<'a> Frame<'a> {
             finally_releases: Vec::new(),
             released: FxHashMap::default(),
             with_spelled: Vec::new(),
+            with_regions: Vec::new(),
+            branches: 0,
             leaks: Vec::new(),
             cells: FxHashMap::default(),
             constants: FxHashMap::default(),

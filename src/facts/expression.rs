@@ -131,7 +131,7 @@ impl<'a> Walker<'a> {
             text: attempt.text,
             region: attempt.region,
             acquired: attempt.range,
-            conditional: frame.control != 0,
+            conditional: frame.branches > 0,
         };
         // Inside `with lock:` an `acquire` takes back what a `release` gave away; `with` releases
         // in the end.
@@ -757,7 +757,7 @@ impl<'a> Walker<'a> {
         let text = self.source(range_of(spelled));
         let set = {
             let frame = self.frame();
-            let conditional = frame.control != 0;
+            let conditional = frame.branches > 0;
             *frame.released.entry(text).or_insert(true) &= conditional;
             frame.flow.taken.retain(|taken| taken.text != text);
             frame.held.sets[frame.flow.held as usize].clone()

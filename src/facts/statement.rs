@@ -110,6 +110,15 @@ impl<'a> Walker<'a> {
                 }
             }
             Stmt::Break(_) => {
+                // The way out of the loop leaves the `with` statements inside it.
+                let frame = self.frame();
+                let left = frame
+                    .loops
+                    .last()
+                    .and_then(|it| frame.with_regions.get(it.with_depth).copied());
+                if let Some(from) = left {
+                    self.give_back(from);
+                }
                 let flow = self.frame().flow.clone();
                 if let Some(frame) = self.frame().loops.last_mut() {
                     frame.breaks.push(flow);
@@ -562,6 +571,7 @@ impl<'a> Walker<'a> {
         frame.loops.push(LoopFrame {
             breaks: Vec::new(),
             taken_before,
+            with_depth: frame.with_regions.len(),
         });
         frame.loop_depth += 1;
         open
@@ -652,10 +662,13 @@ impl<'a> Walker<'a> {
         let before = self.frame().flow.clone();
         self.frame().control = inside;
         self.assume(&condition, true);
+        self.frame().branches += 1;
         self.suite(body);
+        self.frame().branches -= 1;
         let then = std::mem::replace(&mut self.frame().flow, before);
         self.assume(&condition, false);
         self.frame().control = inside;
+        self.frame().branches += 1;
         match rest {
             [] => {}
             [clause, others @ ..] => match &clause.test {
@@ -663,6 +676,7 @@ impl<'a> Walker<'a> {
                 None => self.suite(&clause.body),
             },
         }
+        self.frame().branches -= 1;
         let otherwise = self.frame().flow.clone();
         let (then_alive, otherwise_alive) = (then.alive, otherwise.alive);
         let joined = self.join(then, otherwise);
@@ -700,14 +714,20 @@ impl<'a> Walker<'a> {
             let spelled = self.source(range_of(&item.context_expr));
             self.frame().with_spelled.push(spelled);
         }
+        self.frame().with_regions.push(regions_before);
         self.statements(&it.body);
+        self.frame().with_regions.pop();
         self.frame().with_spelled.truncate(outer);
         for (context, region, range) in entered.into_iter().rev() {
             self.op(OpKind::Exit { context, region }, range);
         }
-        // Whatever was taken inside by `with` or an exit stack is given back here.
+        self.give_back(regions_before);
+    }
+
+    /// Whatever was taken by `with` or an exit stack from a region on is given back.
+    fn give_back(&mut self, from: u32) {
         let taken: Vec<u32> = self.frame().flow.taken.iter().map(|it| it.region).collect();
-        self.keep_held(|held| held.region < regions_before || taken.contains(&held.region));
+        self.keep_held(|held| held.region < from || taken.contains(&held.region));
     }
 
     /// Adds a lock to those held and returns its region.

@@ -113,7 +113,13 @@ fn needs<'p>(program: &'p Program, record: &Record, lock: &Held) -> Option<&'p R
     if taken.is_some() {
         return taken;
     }
-    // An event, a queue, a condition: every place that could end the wait is under the lock.
+    // An event, a queue, a condition: every place that could end the wait is under the lock. Of
+    // callers that are assumed it is not known in which order they come.
+    let ends_by_signal =
+        !matches!(record.action, Action::Block { what, .. } if what.as_str() == "space in a queue");
+    if !ends_by_signal || !program.root_of(record).explicit {
+        return None;
+    }
     let mut signals = program.records().iter().filter(|it| {
         it.key == record.key
             && matches!(

@@ -60,10 +60,13 @@ impl Rule for LoopAffinity {
 /// make the object itself.
 fn is_elsewhere(program: &Program, record: &Record) -> bool {
     let root = program.root_of(record);
-    root.kind == RootKind::Thread
-        && !root.interrupt
-        && !root.serial
-        && !record.own
-        && !program.links().function(root.function).is_async
+    if root.kind != RootKind::Thread || root.interrupt || root.serial || record.own {
+        return false;
+    }
+    // The method is itself what the thread runs: `Timer(1, task.cancel)`.
+    if root.spawn == Some(record.at) {
+        return true;
+    }
+    !program.links().function(root.function).is_async
         && !program.links().function(record.at.function).is_async
 }

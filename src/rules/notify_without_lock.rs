@@ -20,6 +20,7 @@ impl Rule for NotifyWithoutLock {
             matches!(record.action, Action::Condition { .. })
                 && exclusive(record).next().is_none()
                 && !is_wrapper(program, record)
+                && !is_decorated(program, record)
         });
         for record in wanted {
             let condition = record.words;
@@ -60,4 +61,13 @@ fn is_wrapper(program: &Program, record: &Record) -> bool {
             "acquire" | "__enter__"
         )
     })
+}
+
+/// A decorator may hold the lock around the function.
+fn is_decorated(program: &Program, record: &Record) -> bool {
+    !program
+        .links()
+        .function(record.at.function)
+        .decorators
+        .is_empty()
 }

@@ -1,7 +1,7 @@
 //! The check behind `rules/wait-without-loop.md`; read that page first.
 
 use super::one_a_site;
-use crate::facts::{Look, OpKind};
+use crate::facts::{Look, OpKind, Value};
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::program::roots::Record;
@@ -43,8 +43,8 @@ impl Rule for WaitWithoutLoop {
 
 /// Whether the code after a wait takes what it waited for as given.
 ///
-/// A wait with a timeout is a sleep that can be cut short: what comes after expects nothing. So
-/// does code that tests again. A wait that a caller repeats is left to that loop, unless its own
+/// A wait with a timeout is a sleep that can be cut short, unless a result depends on it. Code that
+/// tests again, or returns at once, expects nothing. A wait that a caller repeats is left to that loop, unless its own
 /// function tests first.
 fn trusts_the_notification(program: &Program, record: &Record) -> bool {
     let function = program.links().function(record.at.function);
@@ -61,16 +61,24 @@ fn trusts_the_notification(program: &Program, record: &Record) -> bool {
     };
     let call = &function.calls[call as usize];
     let bounded = call.arguments.len > 0 || !call.keywords.is_empty();
-    if op.in_loop || bounded || !call.statement {
+    if op.in_loop || !call.statement {
         return false;
     }
     let tests_again = function.ops[index + 1..].first().is_some_and(|next| {
         matches!(
             next.kind,
             OpKind::Read { look, .. } | OpKind::ReadVariable { look, .. } if look != Look::Use
-        )
+        ) || matches!(next.kind, OpKind::Return { value }
+            if matches!(function.value(value), Value::Constant(_) | Value::Unknown))
     });
     // A test in its own function decides that it waits.
     let tested = op.control != 0;
+    if bounded {
+        let gives_a_result = function.ops[index + 1..].iter().any(|later| {
+            matches!(later.kind, OpKind::Return { value }
+                if !matches!(function.value(value), Value::Constant(_) | Value::Unknown))
+        });
+        return tested && gives_a_result && !tests_again;
+    }
     !tests_again && (tested || !record.in_loop)
 }
