@@ -61,6 +61,9 @@ const CALL_ORIGIN: u32 = 1 << 31;
 /// Functions bound in more ways than this are bound by their receiver alone.
 const MAX_BINDINGS: u32 = 24;
 
+/// So many questions are answered for one module.
+const MAX_ANSWERS: u32 = 150_000;
+
 /// Longer chains of questions are cut: the rest is "not known".
 const MAX_QUESTIONS: u32 = 120;
 
@@ -84,6 +87,8 @@ pub struct Evaluator<'p> {
     bindings: FxHashMap<FunctionId, u32>,
     /// How many questions are open.
     depth: u32,
+    /// How many have been answered.
+    answers: u32,
 }
 
 impl<'p> Evaluator<'p> {
@@ -103,6 +108,7 @@ impl<'p> Evaluator<'p> {
             elements: FxHashMap::default(),
             bindings: FxHashMap::default(),
             depth: 0,
+            answers: 0,
         }
     }
 
@@ -302,9 +308,10 @@ impl<'p> Evaluator<'p> {
         if let Some(&known) = self.values.get(&(frame, value)) {
             return known;
         }
-        if self.depth >= MAX_QUESTIONS {
+        if self.depth >= MAX_QUESTIONS || self.answers >= MAX_ANSWERS {
             return SetId::UNKNOWN;
         }
+        self.answers += 1;
         self.values.insert((frame, value), SetId::UNKNOWN);
         self.depth += 1;
         let result = self.compute(frame, value);

@@ -619,6 +619,7 @@ impl Finder<'_> {
             || in_groups.contains(&id)
             || !is_public(function.name.as_str())
             || !self.links.touches(id)
+            || (callers == Callers::Single && !self.mentions_spawn(function))
         {
             return;
         }

@@ -31,11 +31,15 @@ use crate::source::span::Range;
 /// Deeper chains of calls are cut, and counted.
 const MAX_CALL_DEPTH: u32 = 40;
 /// Longer summaries are cut, and counted.
-const MAX_EFFECTS: usize = 600;
-/// So many calls are looked at for one module.
-const MAX_CALLS: usize = 40_000;
+const MAX_EFFECTS: usize = 300;
+/// Calls looked at for a module: this many, and so many for each call it makes itself, so that
+/// the work of a program grows with its size and not with its square.
+const CALLS_OF_A_MODULE: usize = 500;
+const CALLS_FOR_EACH_CALL: usize = 4;
+/// Effects of callees taken over, for each of these.
+const EFFECTS_PER_CALL: usize = 20;
 /// So many summaries a module may ask for.
-const MAX_SUMMARIES: usize = 12_000;
+const MAX_SUMMARIES: usize = 4_000;
 
 const CALL_ORIGIN: u32 = 1 << 31;
 
@@ -67,6 +71,10 @@ pub struct Summaries<'p> {
     pub unresolved: usize,
     /// Calls looked at.
     pub calls: usize,
+    /// Effects of callees taken over.
+    composed: usize,
+    /// Calls that may be looked at.
+    budget: usize,
     /// Who calls whom.
     pub edges: FxHashSet<(FunctionId, FunctionId)>,
     empty_locks: Rc<[HeldLock]>,
@@ -102,6 +110,9 @@ struct Walk<'f> {
 impl<'p> Summaries<'p> {
     /// No summaries yet.
     pub fn new(eval: Evaluator<'p>, module: ModuleIndex) -> Self {
+        let functions = &eval.links.module(module).functions;
+        let own: usize = functions.iter().map(|it| it.calls.len()).sum();
+        let budget = CALLS_OF_A_MODULE + CALLS_FOR_EACH_CALL * own;
         Self {
             eval,
             module,
@@ -112,6 +123,8 @@ impl<'p> Summaries<'p> {
             cuts: 0,
             unresolved: 0,
             calls: 0,
+            composed: 0,
+            budget,
             edges: FxHashSet::default(),
             empty_locks: Rc::from([]),
             empty_live: Rc::from([]),
@@ -130,7 +143,8 @@ impl<'p> Summaries<'p> {
         }
         if self.depth >= MAX_CALL_DEPTH
             || self.known.len() >= MAX_SUMMARIES
-            || self.calls >= MAX_CALLS
+            || self.calls >= self.budget
+            || self.composed >= self.budget * EFFECTS_PER_CALL
         {
             self.cuts += 1;
             return Rc::new(Summary {
@@ -1867,6 +1881,7 @@ impl<'p> Summaries<'p> {
             walk.exposure.entry(object).or_insert(Exposure::Owned);
         }
         let effects_start = walk.summary.effects.len();
+        self.composed += summary.effects.len();
         for effect in &summary.effects {
             if walk.summary.effects.len() > MAX_EFFECTS {
                 walk.summary.cut = true;
