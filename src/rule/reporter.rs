@@ -9,8 +9,8 @@ use crate::program::Program;
 use crate::program::atomicity::Access;
 use crate::program::conflicts::Conflict;
 use crate::program::effect::{Action, At, Mode, PlaceAccess};
-use crate::source::span::Site;
 use crate::program::roots::{self, Record, RootKind};
+use crate::source::span::Site;
 
 /// Takes what a rule finds. Severity and name are filled in from the rule's page; findings that
 /// rest on assumed callers become warnings.
