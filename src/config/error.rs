@@ -15,7 +15,7 @@ pub struct ConfigError {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    source: Option<(NamedSource<String>, Range<usize>)>,
+    source: Option<Box<(NamedSource<String>, Range<usize>)>>,
 }
 
 impl ConfigError {
@@ -36,7 +36,10 @@ impl ConfigError {
         // The reader of TOML may point one past the end.
         let start = span.start.min(text.len());
         let end = span.end.clamp(start, text.len());
-        error.source = Some((NamedSource::new(name, text.to_owned()), start..end));
+        error.source = Some(Box::new((
+            NamedSource::new(name, text.to_owned()),
+            start..end,
+        )));
         error
     }
 
@@ -66,11 +69,11 @@ impl Diagnostic for ConfigError {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_ref().map(|(source, _)| source as _)
+        self.source.as_ref().map(|it| &it.0 as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let (_, span) = self.source.as_ref()?;
+        let span = &self.source.as_ref()?.1;
         let label = LabeledSpan::new(Some("here".to_owned()), span.start, span.len());
         Some(Box::new(std::iter::once(label)))
     }

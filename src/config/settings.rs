@@ -109,7 +109,7 @@ pub enum Origin {
 }
 
 /// What is in force for one run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Settings {
     /// The free-threaded interpreter the code will run on.
     pub target: Target,
@@ -136,25 +136,6 @@ pub struct Settings {
     /// Where each value comes from, by key of the configuration.
     #[serde(skip)]
     pub origins: BTreeMap<&'static str, Origin>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            target: Target::default(),
-            callers: Callers::default(),
-            rules: BTreeMap::new(),
-            select: None,
-            overrides: Vec::new(),
-            exclude: Vec::new(),
-            include: Vec::new(),
-            models: Vec::new(),
-            fail_on: FailOn::default(),
-            baseline: None,
-            focus: Vec::new(),
-            origins: BTreeMap::new(),
-        }
-    }
 }
 
 impl Settings {

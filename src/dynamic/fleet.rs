@@ -16,8 +16,11 @@ use super::protocol::{Execution, Plan, Site};
 #[derive(Debug, Default)]
 pub struct Sites {
     list: Vec<Site>,
-    numbers: FxHashMap<(String, u32, u32, u32, bool, bool, String), u32>,
+    numbers: FxHashMap<SiteKey, u32>,
 }
+
+/// File, line, columns, inner, breaks and label: what tells sites apart.
+type SiteKey = (String, u32, u32, u32, bool, bool, String);
 
 impl Sites {
     /// The site of this number.
@@ -47,7 +50,7 @@ impl Sites {
 }
 
 /// A plan with what it did, or why that is not known.
-pub type Received = Result<(Plan, Execution), (Plan, AgentError)>;
+pub type Received = Result<(Plan, Execution), Box<(Plan, AgentError)>>;
 
 struct Agent {
     process: AgentProcess,
@@ -195,7 +198,7 @@ impl Fleet {
     fn receive_next(&mut self) -> Received {
         let Some(at) = self.order.pop_front() else {
             let error = AgentError::Start("no plan is under way".to_owned());
-            return Err((Plan::default(), error));
+            return Err(Box::new((Plan::default(), error)));
         };
         let received = self.agents[at].process.receive(self.patience);
         let plan = self.agents[at].waiting.pop_front().unwrap_or_default();
@@ -205,13 +208,13 @@ impl Fleet {
                 if !execution.reusable
                     && let Err(error) = self.replace(at)
                 {
-                    return Err((plan, error));
+                    return Err(Box::new((plan, error)));
                 }
                 Ok((plan, execution))
             }
             Err(error) => match self.replace(at) {
-                Ok(()) => Err((plan, error)),
-                Err(worse) => Err((plan, worse)),
+                Ok(()) => Err(Box::new((plan, error))),
+                Err(worse) => Err(Box::new((plan, worse))),
             },
         }
     }
@@ -228,7 +231,7 @@ impl Fleet {
         self.submit(plan);
         self.receive_next()
             .map(|(_, execution)| execution)
-            .map_err(|(_, error)| error)
+            .map_err(|it| it.1)
     }
 
     fn replace(&mut self, at: usize) -> Result<(), AgentError> {

@@ -279,10 +279,10 @@ impl Order {
         for (step, event) in execution.trace.iter().enumerate() {
             let mut value = mix(names[event.thread()] ^ u64::from(self.local[step]) << 32);
             value ^= mix(event.0 >> 48 & 63 | u64::from(event.site()) << 8);
-            for thread in 0..self.threads {
-                let count = self.clocks[step * self.threads + thread];
+            let clock = &self.clocks[step * self.threads..][..self.threads];
+            for (name, &count) in names.iter().zip(clock) {
                 if count > 0 {
-                    value = value.wrapping_add(mix(names[thread] ^ u64::from(count)));
+                    value = value.wrapping_add(mix(name ^ u64::from(count)));
                 }
             }
             sum = sum.wrapping_add(mix(value));

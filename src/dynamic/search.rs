@@ -295,7 +295,8 @@ impl Search<'_> {
                     }
                     execution
                 }
-                Err((plan, error)) => {
+                Err(lost) => {
+                    let (plan, error) = *lost;
                     self.executions += 1;
                     if let Some(failing) = oracle::of_agent_error(&error)
                         && self.executions > 1

@@ -56,20 +56,19 @@ impl<'a> Walker<'a> {
                 }
             }
             Stmt::Assign(it) => {
-                if let (Expr::Tuple(tuple), [target]) = (&*it.value, &it.targets[..]) {
-                    if let Expr::Tuple(targets) = target {
-                        let starred = |list: &[Expr]| list.iter().any(Expr::is_starred_expr);
-                        if targets.elts.len() == tuple.elts.len()
-                            && !starred(&targets.elts)
-                            && !starred(&tuple.elts)
-                        {
-                            let values: Vec<_> =
-                                tuple.elts.iter().map(|it| self.expression(it)).collect();
-                            for (target, value) in targets.elts.iter().zip(values) {
-                                self.assign(target, value, range);
-                            }
-                            return;
+                if let (Expr::Tuple(tuple), [Expr::Tuple(targets)]) = (&*it.value, &it.targets[..])
+                {
+                    let starred = |list: &[Expr]| list.iter().any(Expr::is_starred_expr);
+                    if targets.elts.len() == tuple.elts.len()
+                        && !starred(&targets.elts)
+                        && !starred(&tuple.elts)
+                    {
+                        let values: Vec<_> =
+                            tuple.elts.iter().map(|it| self.expression(it)).collect();
+                        for (target, value) in targets.elts.iter().zip(values) {
+                            self.assign(target, value, range);
                         }
+                        return;
                     }
                 }
                 let value = self.expression(&it.value);

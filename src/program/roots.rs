@@ -898,12 +898,10 @@ impl Finder<'_> {
                 (self.key(object), self.object_words(object), Some(object))
             }
             Action::ThreadLocal { object, name, .. } | Action::LocalEscapes { object, name } => {
-                use std::hash::{BuildHasher, Hash, Hasher};
-                let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
-                (self.key(object), name.as_str()).hash(&mut hasher);
+                use std::hash::BuildHasher;
                 let owner = self.object_words(object);
                 (
-                    hasher.finish(),
+                    rustc_hash::FxBuildHasher.hash_one((self.key(object), name.as_str())),
                     Name::new(&format!("{owner}.{name}")),
                     Some(object),
                 )
