@@ -440,7 +440,7 @@ impl<'a> Places<'a> {
         }
         // Contents: the act must be able to fail or to overwrite. What any caller may compute
         // again is as good as what it overwrites.
-        if !explicit && x.refills() && !x.identity {
+        if !explicit && x.refills() && !x.identity && !one.in_loop {
             return None;
         }
         match y.access {

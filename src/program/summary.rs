@@ -31,13 +31,16 @@ use crate::source::span::Range;
 /// Deeper chains of calls are cut, and counted.
 const MAX_CALL_DEPTH: u32 = 40;
 /// Longer summaries are cut, and counted.
-const MAX_EFFECTS: usize = 300;
+const MAX_EFFECTS: usize = 400;
 /// Calls looked at for a module: this many, and so many for each call it makes itself, so that
 /// the work of a program grows with its size and not with its square.
-const CALLS_OF_A_MODULE: usize = 500;
-const CALLS_FOR_EACH_CALL: usize = 4;
+const CALLS_OF_A_MODULE: usize = 1500;
+const CALLS_FOR_EACH_CALL: usize = 6;
+/// What the module itself does is looked at for so many times longer than what it calls in
+/// other modules.
+const OWN_SHARE: usize = 8;
 /// Effects of callees taken over, for each of these.
-const EFFECTS_PER_CALL: usize = 20;
+const EFFECTS_PER_CALL: usize = 30;
 /// So many summaries a module may ask for.
 const MAX_SUMMARIES: usize = 4_000;
 
@@ -143,8 +146,8 @@ impl<'p> Summaries<'p> {
         }
         if self.depth >= MAX_CALL_DEPTH
             || self.known.len() >= MAX_SUMMARIES
-            || self.calls >= self.budget
-            || self.composed >= self.budget * EFFECTS_PER_CALL
+            || self.calls >= self.budget * OWN_SHARE
+            || self.composed >= self.budget * OWN_SHARE * EFFECTS_PER_CALL
         {
             self.cuts += 1;
             return Rc::new(Summary {
@@ -1818,10 +1821,14 @@ impl<'p> Summaries<'p> {
     // ---- calls -------------------------------------------------------------------------------
 
     /// Whether what a function of the program does is looked at.
-    fn follows(&self, callee: FunctionId) -> bool {
+    fn follows(&mut self, callee: FunctionId) -> bool {
         let links = self.eval.links;
         if callee.module == self.module {
             return true;
+        }
+        if self.calls >= self.budget || self.composed >= self.budget * EFFECTS_PER_CALL {
+            self.cuts += 1;
+            return false;
         }
         links.package(callee.module) == links.package(self.module)
             && (self.follow == Follow::Package || links.touches(callee))
