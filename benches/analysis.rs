@@ -12,7 +12,7 @@ use raceproof::config::Settings;
 use raceproof::engine::{Host, Job};
 use raceproof::facts::{ModuleFacts, module_facts};
 use raceproof::models::Models;
-use raceproof::program::{Options, Program};
+use raceproof::program::{self, Options, Program};
 use raceproof::source::decode::decode;
 use raceproof::source::discover::Selection;
 use raceproof::source::files::{Disk, Files, Memory};
@@ -40,7 +40,9 @@ fn facts_of(path: &str, text: &str) -> ModuleFacts {
 }
 
 fn link(facts: Vec<(FileId, Arc<ModuleFacts>)>, models: &Models) -> Program {
-    Program::link(facts, models, &Options::default(), &|| false)
+    // Nothing is remembered of a linking before.
+    let memory = program::Memory::default();
+    Program::link(facts, models, &Options::default(), &memory, &|| false)
 }
 
 fn steps(criterion: &mut Criterion) {

@@ -1,6 +1,6 @@
 //! Input that nobody should have to think about: each case costs a clear line and exit code 2, and
 //! the rest is still analysed.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 mod command;
 
@@ -320,7 +320,7 @@ fn unreadable() {
     use std::os::unix::fs::PermissionsExt;
     let project = Project::new(&[FINE, ("secret.py", "x = 1\n")]);
     let path = project.path().join("secret.py");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
     if std::fs::read(&path).is_ok() {
         eprintln!("skipped: this user reads files whatever their permissions say");
         return;

@@ -230,7 +230,8 @@ fn traces(interpreter: &Interpreter, script: &Path, strategy: &mut dyn Strategy)
 #[test]
 fn every_strategy_does_the_same_with_the_same_seed() {
     let steps = 10_000;
-    let make: Vec<(&str, Box<dyn Fn() -> Box<dyn Strategy>>)> = vec![
+    type Make = Box<dyn Fn() -> Box<dyn Strategy>>;
+    let make: Vec<(&str, Make)> = vec![
         ("auto", Box::new(move || Box::new(Auto::new(3, steps)))),
         (
             "bounded",
@@ -486,7 +487,8 @@ fn edited(witness: &Path, edit: impl FnOnce(&mut Value)) {
 
 #[test]
 fn a_witness_is_refused_with_the_reason() {
-    let cases: Vec<(&str, Box<dyn Fn(&Path, &Path)>)> = vec![
+    type Damage = Box<dyn Fn(&Path, &Path)>;
+    let cases: Vec<(&str, Damage)> = vec![
         (
             "update raceproof",
             Box::new(|_, witness| edited(witness, |it| it["format"] = 99.into())),
