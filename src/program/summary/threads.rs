@@ -1,0 +1,332 @@
+//! Threads: what a start runs, with which arguments, and what waits for it.
+
+#[allow(clippy::wildcard_imports)]
+use super::*;
+
+impl Summaries<'_> {
+    /// The frames that calling an object with these arguments would run.
+    pub(super) fn frames_of(
+        &mut self,
+        object: ObjectId,
+        arguments: &[SetId],
+        open: bool,
+    ) -> Vec<FrameId> {
+        match self.eval.arena.get(object).clone() {
+            Object::Function(id, environment) => {
+                vec![self.eval.bind(id, environment, arguments, &[], open)]
+            }
+            Object::Bound(receiver, function) => {
+                let mut all = vec![self.eval.arena.set(vec![receiver])];
+                all.extend_from_slice(arguments);
+                self.frames_of(function, &all, open)
+            }
+            Object::Instance(class, _) => match self.eval.method_of(class, Name::new("__call__")) {
+                Some(method) => {
+                    let mut all = vec![self.eval.arena.set(vec![object])];
+                    all.extend_from_slice(arguments);
+                    vec![self.eval.bind(method, FrameId::NONE, &all, &[], open)]
+                }
+                None => Vec::new(),
+            },
+            Object::Partial(maker, call) => {
+                let links = self.eval.links;
+                let function = links.function(self.eval.arena.frame_of(maker).function);
+                let list = function.calls[call as usize].arguments;
+                let Some((&wrapped, given)) = function.list(list).split_first() else {
+                    return Vec::new();
+                };
+                let mut all: Vec<SetId> = Vec::new();
+                for &argument in given {
+                    all.push(self.eval.value(maker, argument));
+                }
+                all.extend_from_slice(arguments);
+                let wrapped = self.eval.value(maker, wrapped);
+                let mut frames = Vec::new();
+                for object in self.eval.arena.members(wrapped).to_vec() {
+                    frames.extend(self.frames_of(object, &all, open));
+                }
+                frames
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn start_thread(&mut self, walk: &mut Walk<'_>, index: u32, thread: ObjectId) {
+        let models = self.eval.models_of(thread);
+        let Some(model) = models.iter().find_map(|model| model.thread.as_ref()) else {
+            return;
+        };
+        let runs_as = Name::new(&model.spawn.runs_as);
+        let mut targets = Vec::new();
+        let mut methods = Vec::new();
+        let mut distinct = Vec::new();
+        let mut published = Vec::new();
+        // A subclass that overrides `run`.
+        if let Object::Instance(class, _) = *self.eval.arena.get(thread)
+            && let Some(run) = self.eval.method_of(class, Name::new(&model.run))
+        {
+            targets.push(self.eval.generic_frame(run, Some(thread)));
+        }
+        if targets.is_empty()
+            && let Some((maker, call)) = self.thread_call(thread)
+        {
+            let given = self.spawn_arguments(maker, call, &model.spawn);
+            for object in given.callables {
+                published.push(object);
+                if let Object::Method(receiver, name) = *self.eval.arena.get(object) {
+                    methods.push((receiver, name));
+                }
+                targets.extend(self.frames_of(object, &given.arguments, false));
+            }
+            distinct = given.distinct;
+            for set in given.arguments {
+                published.extend_from_slice(self.eval.arena.members(set));
+            }
+        }
+        let many = self.is_many(thread);
+        if many {
+            distinct.push(thread);
+        }
+        published.push(thread);
+        for object in published {
+            self.publish(walk, object, Exposure::Shared);
+        }
+        let in_constructor_of = self.constructed_now(walk);
+        let held = self.held_at(walk, index);
+        let spawn = Spawn {
+            targets,
+            methods,
+            at: self.at(walk, index),
+            handles: vec![thread],
+            many,
+            threads: Threads::One,
+            distinct,
+            live: walk.live.clone(),
+            runs_as,
+            interrupt: false,
+            serial: false,
+            assumed: false,
+            held,
+            in_constructor_of,
+        };
+        self.add_spawn(walk, spawn);
+    }
+
+    pub(super) fn constructed_now(&self, walk: &Walk<'_>) -> Option<ObjectId> {
+        (walk.function.name.as_str() == "__init__")
+            .then(|| self.eval.receiver(walk.frame))
+            .flatten()
+    }
+
+    pub(super) fn add_spawn(&mut self, walk: &mut Walk<'_>, spawn: Spawn) {
+        let position = u32::try_from(walk.summary.spawns.len()).unwrap_or(0);
+        walk.summary.spawns.push(spawn);
+        walk.live.push(position);
+    }
+
+    /// The call that says what a thread runs: its constructor's, or the one in which the
+    /// constructor of a subclass hands it to the library.
+    pub(super) fn thread_call(&mut self, thread: ObjectId) -> Option<(FrameId, u32)> {
+        let Some(Origin::Site { frame, value, .. }) = self.eval.arena.origin(thread) else {
+            return None;
+        };
+        if value & CALL_ORIGIN == 0 {
+            return None;
+        }
+        let call = value & !CALL_ORIGIN;
+        match *self.eval.arena.get(thread) {
+            Object::Foreign(..) => Some((frame, call)),
+            Object::Instance(class, _) => {
+                let init = self.eval.method_of(class, Name::new("__init__"));
+                let Some(init) = init else {
+                    return Some((frame, call));
+                };
+                let inner = self.eval.constructor_frame(thread, init)?;
+                let function = self.eval.links.function(init);
+                let at = function.calls.iter().position(|call| {
+                    matches!(
+                        function.value(call.callee),
+                        Value::Attribute { name, .. } if name.as_str() == "__init__"
+                    )
+                })?;
+                Some((inner, u32::try_from(at).ok()?))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an object's name stands for many objects.
+    pub fn is_many(&self, object: ObjectId) -> bool {
+        let mut current = Some(object);
+        for _ in 0..12 {
+            let Some(it) = current else { return false };
+            if let Some(Origin::Site { many: true, .. }) = self.eval.arena.origin(it) {
+                return true;
+            }
+            current = self.eval.owner(it);
+        }
+        false
+    }
+
+    pub(super) fn spawn_arguments(
+        &mut self,
+        frame: FrameId,
+        call: u32,
+        spawn: &crate::models::Spawn,
+    ) -> SpawnArguments {
+        use crate::models::Passing;
+        let links = self.eval.links;
+        let function = links.function(self.eval.arena.frame_of(frame).function);
+        let call = &function.calls[call as usize];
+        let positional = function.list(call.arguments);
+        let keyword = |name: &str| {
+            call.keywords
+                .iter()
+                .find(|(keyword, _)| keyword.as_str() == name)
+                .map(|(_, value)| *value)
+        };
+        let target = spawn
+            .keyword
+            .as_deref()
+            .and_then(keyword)
+            .or_else(|| spawn.target.and_then(|at| positional.get(at).copied()));
+        let mut result = SpawnArguments::default();
+        let Some(target) = target else {
+            return result;
+        };
+        let callables = self.eval.value(frame, target);
+        result.callables = self.eval.arena.members(callables).to_vec();
+        let mut values: Vec<ValueId> = Vec::new();
+        let after = spawn.target.map_or(0, |at| at + 1);
+        match spawn.passing {
+            Passing::Unknown => {}
+            Passing::Rest => values.extend(positional.iter().skip(after)),
+            Passing::Tuple => {
+                let tuple = keyword("args").or_else(|| {
+                    positional
+                        .iter()
+                        .skip(after)
+                        .copied()
+                        .find(|&it| matches!(function.value(it), Value::Container { .. }))
+                });
+                if let Some(tuple) = tuple
+                    && let Value::Container { elements, .. } = function.value(tuple)
+                {
+                    values.extend(function.list(*elements));
+                }
+            }
+            Passing::Element => {
+                for &iterable in positional.iter().skip(after) {
+                    let set = self.eval.value(frame, iterable);
+                    let elements = self.eval.elements_of_set(set);
+                    result.arguments.push(elements);
+                    result
+                        .distinct
+                        .extend_from_slice(self.eval.arena.members(elements));
+                }
+            }
+        }
+        for value in values {
+            let set = self.eval.value(frame, value);
+            result.arguments.push(set);
+            let each_its_own = call.many
+                && (matches!(function.value(value), Value::Element(_))
+                    || matches!(function.value(value), Value::Call(inner)
+                        if function.calls[*inner as usize].many)
+                    || matches!(function.value(value), Value::Container { many: true, .. }));
+            if each_its_own {
+                result
+                    .distinct
+                    .extend_from_slice(self.eval.arena.members(set));
+            }
+        }
+        result
+    }
+
+    /// A call that makes another thread run its argument: `submit`, `to_thread`, a callback.
+    pub(super) fn spawn_by_call(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        call_index: u32,
+        model: &crate::models::Spawn,
+        receiver: Option<ObjectId>,
+    ) {
+        use crate::models::Passing;
+        if let Some(receiver) = receiver
+            && self
+                .eval
+                .models_of(receiver)
+                .iter()
+                .any(|model| model.separate_memory)
+        {
+            return;
+        }
+        let call = &walk.function.calls[call_index as usize];
+        let given = self.spawn_arguments(walk.frame, call_index, model);
+        let mut targets = Vec::new();
+        let mut methods = Vec::new();
+        for &object in &given.callables {
+            if let Object::Method(receiver, name) = *self.eval.arena.get(object) {
+                methods.push((receiver, name));
+            }
+            let open = model.passing == Passing::Unknown;
+            for frame in self.frames_of(object, &given.arguments, open) {
+                let id = self.eval.arena.frame_of(frame).function;
+                if model.sync_only && self.eval.links.function(id).is_async {
+                    continue;
+                }
+                targets.push(frame);
+            }
+        }
+        if targets.is_empty() && methods.is_empty() {
+            return;
+        }
+        if !model.interrupt {
+            for &object in &given.callables {
+                self.publish(walk, object, Exposure::Shared);
+            }
+            for &set in &given.arguments {
+                for object in self.eval.arena.members(set).to_vec() {
+                    self.publish(walk, object, Exposure::Shared);
+                }
+            }
+        }
+        let in_loop = walk.function.ops[index as usize].in_loop;
+        let many = in_loop || model.passing == Passing::Element || {
+            // Callbacks run whenever; a task submitted once runs once.
+            model.threads == Threads::Many && model.passing == Passing::Unknown
+        };
+        let mut handles: Vec<ObjectId> = Vec::new();
+        let set = self.eval.value(walk.frame, call.result);
+        handles.extend_from_slice(self.eval.arena.members(set));
+        handles.extend(receiver);
+        let held = self.held_at(walk, index);
+        let in_constructor_of = self.constructed_now(walk);
+        let spawn = Spawn {
+            targets,
+            methods,
+            at: self.at(walk, index),
+            handles,
+            many: many && !model.shares_thread,
+            threads: model.threads,
+            distinct: given.distinct,
+            live: walk.live.clone(),
+            runs_as: Name::new(&model.runs_as),
+            interrupt: model.interrupt,
+            serial: model.shares_thread,
+            assumed: model.assumed,
+            held,
+            in_constructor_of,
+        };
+        // A joined call is over when it returns; results of `map` that are used are waited for.
+        let over = (model.joined
+            && (call.awaited || !call.statement || model.passing == Passing::Element))
+            || (model.passing == Passing::Element && !call.statement);
+        let position = u32::try_from(walk.summary.spawns.len()).unwrap_or(0);
+        walk.summary.spawns.push(spawn);
+        if !over {
+            walk.live.push(position);
+        }
+    }
+}
