@@ -17,9 +17,17 @@ use crate::audit::{Request, Run};
 
 /// Arguments of `raceproof audit`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Nothing that is audited is executed, except with --run.\n\nExit codes: 0 ready, 1 not (see --fail-on), 2 something could not be read."
-)]
+#[command(after_help = "Nothing that is audited is executed, except with --run.
+
+Examples:
+  raceproof audit                                  the project in the working directory
+  raceproof audit uv.lock --target 3.13t           what a lock file would install
+  raceproof audit .venv                            what an environment has installed
+
+Exit codes:
+  0  ready
+  1  not (see --fail-on)
+  2  something could not be read")]
 pub struct AuditArgs {
     /// Lock files, environments, site-packages folders, wheels, extension modules or projects.
     #[arg(value_name = "PATH", default_value = ".")]

@@ -60,9 +60,18 @@ enum Format {
 
 /// Arguments of `raceproof explore`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Runs the program, many times, with your rights.\n\nExit codes: 0 nothing found, 1 a failing interleaving, 2 the program could not be explored."
-)]
+#[command(after_help = "Runs the program, many times, with your rights.
+
+Examples:
+  raceproof explore program.py                     schedules of a whole program
+  raceproof explore tests/race.py::two_threads     one function without arguments
+  raceproof explore --pytest tests/test_cache.py   each test of a file
+  raceproof explore --strategy dpor program.py     every interleaving that differs
+
+Exit codes:
+  0  nothing found
+  1  a failing interleaving
+  2  the program could not be explored")]
 pub struct ExploreArgs {
     /// A script, FILE::FUNCTION for a function without arguments, or a directory of scripts.
     #[arg(value_name = "SCRIPT", required_unless_present_any = ["module", "pytest"])]
@@ -126,7 +135,15 @@ pub struct ExploreArgs {
 /// Arguments of `raceproof replay`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Runs the program, once, with your rights. The program must lie in the project; a witness cannot make anything else run.\n\nExit codes: 0 no failure, 1 the failure came out again, 2 it could not be replayed."
+    after_help = "Runs the program, once, with your rights. The program must lie in the project; a witness cannot make anything else run.
+
+Examples:
+  raceproof replay .raceproof_cache/witnesses/program-py.json
+
+Exit codes:
+  0  no failure
+  1  the failure came out again
+  2  it could not be replayed"
 )]
 pub struct ReplayArgs {
     /// The witness that `raceproof explore` wrote.

@@ -9,9 +9,9 @@ use crate::lsp::{self, Ended};
 
 /// Arguments of `raceproof server`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Editors start this command themselves; docs/editors.md has the settings for each."
-)]
+#[command(after_help = "Examples:
+  raceproof server                                 editors start this command themselves;
+                                                   docs/editors.md has the settings for each")]
 pub struct ServerArgs {
     /// Accepted because some clients add it; standard input and output are all there is.
     #[arg(long, hide = true)]
