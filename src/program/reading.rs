@@ -3,7 +3,7 @@
 //! Evaluators see the modules through [`Reading`] alone, which takes note of the *parts* that an
 //! answer may depend on. A part is the body of one function, or the skeleton of a module (names,
 //! classes, signatures, what is bound where), or the table of what its functions store. Places in
-//! the source are no part of any part: they are moved, see [`super::memory`]. Which files there
+//! the source are no part of any part: they are moved, see [`super::Memory`]. Which files there
 //! are, and what their paths mean, is the same as long as anything is kept at all.
 
 use std::cell::{Cell, RefCell};
