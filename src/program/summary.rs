@@ -34,7 +34,6 @@ use crate::models::{
     CallModel, ConditionUse, ContainerKind, LockKind, LockSide, SyncKind, Threads,
 };
 use crate::source::name::Name;
-use crate::source::span::Range;
 
 /// Deeper chains of calls are cut, and counted.
 const MAX_CALL_DEPTH: u32 = 40;
