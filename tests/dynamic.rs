@@ -23,14 +23,18 @@ use raceproof::dynamic::strategy::seeded::Seeded;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The interpreters to test with; never none where externals are required.
+/// The interpreters to test with. Where externals are required there is `python3`, and the one of
+/// `RACEPROOF_PYTHON` if that is set.
 fn interpreters() -> &'static [Interpreter] {
     static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
     FOUND.get_or_init(|| {
-        let named = std::env::var_os("RACEPROOF_PYTHON").unwrap_or_else(|| "python3.14t".into());
-        let required = std::env::var_os("RACEPROOF_REQUIRE_EXTERNALS").is_some_and(|it| it == "1");
+        let named = std::env::var_os("RACEPROOF_PYTHON");
+        let all = std::env::var_os("RACEPROOF_REQUIRE_EXTERNALS").is_some_and(|it| it == "1");
+        let free = (named.is_some(), named.unwrap_or("python3.14t".into()));
         let mut found = Vec::new();
-        for path in [PathBuf::from(named), PathBuf::from("python3")] {
+        for (expected, path) in [free, (true, "python3".into())] {
+            let required = all && expected;
+            let path = PathBuf::from(path);
             match ask(&path) {
                 Ok(interpreter) => {
                     eprintln!("found {}", interpreter.describe());
