@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use crate::externals::{command, python_with, succeed};
 use crate::{run, stdout, target};
@@ -99,6 +100,22 @@ fn git(directory: &Path, arguments: &[&str]) -> Output {
     run(&mut command)
 }
 
+/// A clone of this repository, and its last commit. It is the same for all tests: pre-commit keeps
+/// an environment for each place that hooks come from.
+fn hooks() -> &'static (PathBuf, String) {
+    static HOOKS: OnceLock<(PathBuf, String)> = OnceLock::new();
+    HOOKS.get_or_init(|| {
+        let hooks = target().join("hook").join("repository");
+        if hooks.exists() {
+            std::fs::remove_dir_all(&hooks).unwrap();
+        }
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        git(here, &["clone", "--quiet", ".", hooks.to_str().unwrap()]);
+        let revision = stdout(&git(&hooks, &["rev-parse", "HEAD"]));
+        (hooks, revision)
+    })
+}
+
 /// A scratch repository whose hook `id` is the one of this repository's last commit.
 fn repository(id: &str) -> Option<Repository> {
     let python = python_with("pre_commit")?;
@@ -117,10 +134,8 @@ fn repository(id: &str) -> Option<Repository> {
         )?;
     }
     let directory = tempfile::tempdir().unwrap();
-    let hooks = directory.path().join("hooks");
     let root = directory.path().join("user");
-    git(here, &["clone", "--quiet", ".", hooks.to_str().unwrap()]);
-    let revision = stdout(&git(&hooks, &["rev-parse", "HEAD"]));
+    let (hooks, revision) = hooks();
     std::fs::create_dir(&root).unwrap();
     git(&root, &["init", "--quiet"]);
     git(&root, &["config", "user.name", "user"]);
@@ -128,7 +143,7 @@ fn repository(id: &str) -> Option<Repository> {
     let repository = Repository {
         root,
         python,
-        // Environments are kept from one test to the next: they are of one commit.
+        // The environment is built by the first test that needs it.
         home: target().join("pre-commit"),
         wheels,
         _directory: directory,
