@@ -156,7 +156,7 @@ impl Project {
         } else {
             Arc::new(Disk::new(selection))
         };
-        let mut host = Host::new(files);
+        let mut host = Host::new(files).once();
         if !args.options.no_cache && !from_stdin {
             let beside = found.root.as_deref().unwrap_or(&directory);
             let cache = Cache::new(beside.join(".raceproof_cache"), root.clone());

@@ -128,6 +128,16 @@ impl Host {
         self
     }
 
+    /// Keeps nothing of a linking for the next one: for processes that answer once.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.memory = Arc::new(Memo {
+            program: crate::program::Memory::forgetful(),
+            ..Memo::default()
+        });
+        self
+    }
+
     /// Keeps facts and outcomes on disk, too.
     #[must_use]
     pub fn with_cache(mut self, cache: Cache) -> Self {

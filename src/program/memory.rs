@@ -26,12 +26,29 @@ use crate::source::span::Range;
 
 /// What is kept between linkings of one project. Empty at first.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<Option<Arc<Kept>>>);
+pub struct Memory {
+    kept: Mutex<Option<Arc<Kept>>>,
+    forgetful: bool,
+}
 
 impl Memory {
+    /// A memory that keeps nothing: for whoever links once. Nothing is noted of what is read,
+    /// which of large programs is more than what is found.
+    pub fn forgetful() -> Self {
+        Self {
+            forgetful: true,
+            ..Self::default()
+        }
+    }
+
+    /// What an evaluation notes of what it reads.
+    pub(super) fn reads(&self) -> Reads {
+        Reads::new(!self.forgetful)
+    }
+
     /// What the last linking left.
     pub(super) fn last(&self) -> Option<Arc<Kept>> {
-        self.0
+        self.kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -39,7 +56,9 @@ impl Memory {
 
     /// Takes the place of what the last linking left.
     pub(super) fn keep(&self, kept: Kept) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(kept));
+        if !self.forgetful {
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(kept));
+        }
     }
 }
 

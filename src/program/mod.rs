@@ -37,7 +37,7 @@ use lock_order::Cycle;
 pub use memory::Memory;
 use memory::{Changes, Found, Kept};
 use object::{ClassId, FunctionId};
-use reading::{Reading, Reads};
+use reading::Reading;
 use roots::{ModuleRoots, Record, Root};
 use torn::Torn;
 
@@ -146,7 +146,7 @@ impl Program {
             .map(|module| {
                 let known = changes.as_ref().and_then(|it| it.objects(module));
                 known.unwrap_or_else(|| {
-                    let reads = Reads::default();
+                    let reads = memory.reads();
                     let reading = Reading::new(&links, &reads);
                     let objects = roots::module_objects(reading, models, module);
                     Found::new(objects, reads)
@@ -161,7 +161,7 @@ impl Program {
         let found: Vec<Found<ModuleRoots>> = all
             .into_par_iter()
             .map(|module| {
-                let reads = Reads::default();
+                let reads = memory.reads();
                 if cancelled() {
                     return Found::new(ModuleRoots::default(), reads);
                 }
@@ -183,7 +183,7 @@ impl Program {
             .map(|(module, (_, facts))| {
                 let known = changes.as_ref().and_then(|it| it.gil_calls(module, facts));
                 known.unwrap_or_else(|| {
-                    let reads = Reads::default();
+                    let reads = memory.reads();
                     let calls = gil::uses(Reading::new(&links, &reads), models, module);
                     Found::new(calls, reads)
                 })
@@ -203,7 +203,7 @@ impl Program {
         let mut records = Vec::new();
         let mut calls = Vec::new();
         for module in found.iter().map(|it| &it.value) {
-            calls.extend(&module.edges);
+            calls.extend(module.edges.iter().copied());
             coverage.calls += module.calls;
             coverage.unresolved_calls += module.unresolved;
             coverage.limits += module.cuts;

@@ -47,15 +47,28 @@ pub fn module_of(part: Part) -> ModuleIndex {
 }
 
 /// The parts that were read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reads {
+    noted: bool,
     parts: RefCell<FxHashSet<Part>>,
     /// The last one: the same function is asked for many times in a row.
     last: Cell<Option<Part>>,
 }
 
 impl Reads {
+    /// Nothing read yet; `noted` when somebody will ask what was.
+    pub fn new(noted: bool) -> Self {
+        Self {
+            noted,
+            parts: RefCell::default(),
+            last: Cell::default(),
+        }
+    }
+
     fn note(&self, part: Part) {
+        if !self.noted {
+            return;
+        }
         if self.last.replace(Some(part)) != Some(part) {
             self.parts.borrow_mut().insert(part);
         }

@@ -213,6 +213,7 @@ pub fn module_roots(
         result: ModuleRoots::default(),
         keys: FxHashMap::default(),
         frame_keys: FxHashMap::default(),
+        of_callers: FxHashSet::default(),
         words: FxHashMap::default(),
     };
     finder.find();
@@ -233,6 +234,8 @@ struct Finder<'p> {
     result: ModuleRoots,
     keys: FxHashMap<ObjectId, u64>,
     frame_keys: FxHashMap<FrameId, u64>,
+    /// What callers do, to say it once.
+    of_callers: FxHashSet<u64>,
     words: FxHashMap<Place, Name>,
 }
 
@@ -880,7 +883,28 @@ impl Finder<'_> {
         }
     }
 
+    /// Whether another caller of the same kind does the same there: which caller it is makes no
+    /// difference to what may happen in parallel.
+    fn is_known_of_callers(&mut self, root: u32, effect: &Effect) -> bool {
+        use std::hash::{BuildHasher, Hash, Hasher};
+        let who = &self.result.roots[root as usize];
+        if who.kind != RootKind::Caller || !effect.live.is_empty() || !effect.finished.is_empty() {
+            return false;
+        }
+        let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+        (who.group, who.many, who.serial).hash(&mut hasher);
+        (&effect.action, effect.at, effect.under).hash(&mut hasher);
+        (effect.own, effect.in_loop).hash(&mut hasher);
+        for held in effect.held.iter() {
+            (held.lock, held.mode).hash(&mut hasher);
+        }
+        !self.of_callers.insert(hasher.finish())
+    }
+
     fn record(&mut self, root: u32, effect: &Effect, distinct: &[ObjectId]) {
+        if self.is_known_of_callers(root, effect) {
+            return;
+        }
         let (key, words, object) = match effect.action {
             Action::Access(PlaceAccess { place, .. }) => (
                 self.place_key(place),
