@@ -30,7 +30,7 @@ use crate::models::Models;
 use crate::source::name::Name;
 use crate::source::span::{FileId, Site};
 use conflicts::{Conflict, Defect, Places};
-use effect::At;
+use effect::{Action, At};
 use gil::GilUse;
 use link::Links;
 use lock_order::Cycle;
@@ -202,6 +202,18 @@ impl Program {
         let mut roots = Vec::new();
         let mut records = Vec::new();
         let mut calls = Vec::new();
+        // What nobody writes cannot collide; of large programs it is most of what happens.
+        let written: FxHashSet<u64> = found
+            .par_iter()
+            .flat_map_iter(|module| &module.value.records)
+            .filter(|record| {
+                matches!(record.action, Action::Access(access) if access.access.writes())
+            })
+            .map(|record| record.key)
+            .collect();
+        let matters = |record: &&Record| {
+            !matches!(record.action, Action::Access(_)) || written.contains(&record.key)
+        };
         for module in found.iter().map(|it| &it.value) {
             calls.extend(module.edges.iter().copied());
             coverage.calls += module.calls;
@@ -214,7 +226,8 @@ impl Program {
                     .map(|(parent, number)| (parent + offset, number));
                 root
             }));
-            records.extend(module.records.iter().cloned().map(|mut record| {
+            let kept = module.records.iter().filter(matters);
+            records.extend(kept.cloned().map(|mut record| {
                 record.root += offset;
                 record
             }));
