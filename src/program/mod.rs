@@ -206,9 +206,9 @@ impl Program {
         let written: FxHashSet<u64> = found
             .par_iter()
             .flat_map_iter(|module| &module.value.records)
-            .filter(|record| {
-                matches!(record.action, Action::Access(access) if access.access.writes())
-            })
+            .filter(
+                |record| matches!(record.action, Action::Access(access) if access.access.writes()),
+            )
             .map(|record| record.key)
             .collect();
         let matters = |record: &&Record| {
