@@ -167,6 +167,9 @@ impl<'a> Places<'a> {
                         continue;
                     };
                     let explicit = self.are_explicit(x, y);
+                    if !explicit && !self.records[x as usize].rooted {
+                        continue;
+                    }
                     let rank = rank(defect, explicit, self.access(x).access);
                     if best.is_none_or(|(known, ..)| rank < known) {
                         best = Some((rank, defect, x, y, explicit));

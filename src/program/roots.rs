@@ -123,6 +123,8 @@ pub struct Record {
     pub in_loop: bool,
     /// The object stands for many.
     pub many: bool,
+    /// Callers of a library can meet at the object.
+    pub rooted: bool,
 }
 
 /// What was found in one module.
@@ -879,6 +881,7 @@ impl Finder<'_> {
                 in_constructor: false,
                 in_loop: false,
                 many: false,
+                rooted: true,
             });
         }
     }
@@ -975,10 +978,12 @@ impl Finder<'_> {
         let many = object.is_some_and(|object| self.summaries.is_many(object))
             || matches!(effect.action, Action::Acquire { lock, .. } if self.is_any_of_its_class(lock));
         let finished = effect.finished.iter().map(|&it| self.key(it)).collect();
+        let rooted = object.is_none_or(|object| self.is_rooted(object));
         self.result.records.push(Record {
             root,
             action: effect.action.clone(),
             key,
+            rooted,
             owner,
             words,
             at: effect.at,
@@ -993,6 +998,44 @@ impl Finder<'_> {
             in_loop: effect.in_loop,
             many,
         });
+    }
+
+    /// Whether callers of a library can meet at an object: a module, a class or an object that
+    /// callers share holds it, directly or through its owner. What a call makes for itself and
+    /// hands to nobody we know of is not met.
+    fn is_rooted(&self, object: ObjectId) -> bool {
+        let eval = &self.summaries.eval;
+        let mut current = Some(object);
+        for _ in 0..12 {
+            let Some(it) = current else { return false };
+            match eval.arena.get(it) {
+                Object::Instance(_, Origin::Site { frame, value, .. })
+                | Object::Foreign(_, Origin::Site { frame, value, .. })
+                | Object::Container(_, Origin::Site { frame, value, .. }) => {
+                    let made_in = eval.arena.frame_of(*frame).function;
+                    if made_in.index == 0 || self.is_held_by_module(made_in, *value) {
+                        return true;
+                    }
+                    current = eval.owner(it);
+                }
+                Object::Variables(frame) => current = eval.receiver(*frame),
+                _ => return true,
+            }
+        }
+        false
+    }
+
+    fn is_held_by_module(&self, made_in: FunctionId, site: u32) -> bool {
+        let made = if site & (1 << 31) != 0 {
+            let function = self.links.function(made_in);
+            function.calls[(site & !(1 << 31)) as usize].result
+        } else {
+            crate::facts::ValueId(site)
+        };
+        matches!(
+            self.links.home(made_in, made),
+            Some(super::link::Home::Global(..) | super::link::Home::Class(..))
+        )
     }
 
     /// A lock of an object of which only the class is known: two of them need not be the same.
