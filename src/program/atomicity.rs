@@ -70,12 +70,10 @@ impl Access {
 }
 
 /// What a method does to the container it is called on; `None` when it does not touch it.
-pub fn method(kind: ContainerKind, name: &str, arguments: usize) -> Option<Access> {
-    use ContainerKind::{Deque, List};
+pub fn method(kind: ContainerKind, name: &str) -> Option<Access> {
     Some(match name {
         "append" | "appendleft" | "add" | "setdefault" => Access::Add,
         "extend" | "extendleft" | "update" | "insert" | "subtract" => match kind {
-            List | Deque | ContainerKind::Bytearray => Access::Add,
             ContainerKind::Counter => Access::Update,
             _ => Access::Add,
         },
@@ -83,26 +81,13 @@ pub fn method(kind: ContainerKind, name: &str, arguments: usize) -> Option<Acces
         "remove" => Access::Remove,
         "sort" | "reverse" | "rotate" => Access::Rearrange,
         "move_to_end" => Access::Rearrange,
-        "copy" if kind == Deque => Access::Iterate,
+        "copy" if kind == ContainerKind::Deque => Access::Iterate,
         "copy" | "union" | "difference" | "intersection" => Access::Snapshot,
         "get" | "count" | "index" | "__contains__" | "__getitem__" | "__len__" => Access::Lookup,
         "keys" | "values" | "items" | "most_common" | "elements" => return None,
         "difference_update" | "intersection_update" | "symmetric_difference_update" => {
             Access::Remove
         }
-        _ => {
-            let _ = arguments;
-            return None;
-        }
+        _ => return None,
     })
-}
-
-/// Whether the two operations of one method may fail for want of an element that another thread
-/// took: `pop()`, `remove(x)`, `popitem()` without a default.
-pub fn may_find_nothing(name: &str, arguments: usize) -> bool {
-    match name {
-        "pop" => arguments < 2,
-        "popleft" | "popitem" | "remove" => true,
-        _ => false,
-    }
 }

@@ -20,7 +20,6 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Options;
 use super::atomicity::Access;
 use super::effect::{Action, At, Mode, PlaceAccess, Slot};
 use super::roots::{Held, Record, Root, RootKind, parallel};
@@ -127,9 +126,8 @@ impl<'a> Places<'a> {
     }
 
     /// The conflicts of all places.
-    pub fn conflicts(&self, options: &Options) -> Vec<Conflict> {
+    pub fn conflicts(&self) -> Vec<Conflict> {
         use rayon::prelude::*;
-        let _ = options;
         self.by_place
             .par_iter()
             .filter_map(|records| self.conflict(records))

@@ -97,6 +97,23 @@ pub struct PlaceAccess {
 }
 
 impl PlaceAccess {
+    /// An access of which nothing more is known; what is, is put over it.
+    pub fn plain(place: Place, access: Access) -> Self {
+        Self {
+            place,
+            access,
+            look: Look::Use,
+            relies_on: None,
+            container: None,
+            constant: false,
+            fills: false,
+            cached: false,
+            identity: false,
+            settled: false,
+            acts: Access::Read,
+        }
+    }
+
     /// The act behind a test stores an element, and cannot fail.
     pub fn refills(&self) -> bool {
         self.acts == Access::SetItem

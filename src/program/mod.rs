@@ -238,7 +238,7 @@ impl Program {
             (Vec::new(), Vec::new())
         } else {
             (
-                Places::new(&roots, &records).conflicts(options),
+                Places::new(&roots, &records).conflicts(),
                 torn::torn(&roots, &records),
             )
         };

@@ -38,12 +38,8 @@ impl Summaries<'_> {
             return;
         }
         let summary = self.summary(callee);
-        let links = self.eval.links;
-        let callee_function = links.function(self.eval.arena.frame_of(callee).function);
-        if callee_function.is_generator && !callee_function.is_async {
-            // A generator does its work where it is advanced; what it touches is taken to happen
-            // here, what it holds between two steps is not.
-        }
+        // A generator does its work where it is advanced; what it touches is taken to happen here,
+        // what it holds between two steps is not.
         let in_loop = walk.function.ops[index as usize].in_loop;
         let via = self.at(walk, index);
         // Spawns first: effects refer to them.
@@ -71,7 +67,6 @@ impl Summaries<'_> {
         for &object in &summary.fresh {
             walk.exposure.entry(object).or_insert(Exposure::Owned);
         }
-        let effects_start = walk.summary.effects.len();
         self.composed += summary.effects.len();
         for effect in &summary.effects {
             if walk.summary.effects.len() > MAX_EFFECTS {
@@ -80,7 +75,6 @@ impl Summaries<'_> {
             }
             self.compose_effect(walk, index, effect, offset, via, &held_here);
         }
-        let _ = effects_start;
         for &(object, how) in &summary.published {
             match how {
                 Exposure::Through(owner) => {
@@ -847,11 +841,9 @@ impl Summaries<'_> {
     ) {
         let call = &walk.function.calls[call_index as usize];
         let arguments = walk.function.list(call.arguments).to_vec();
-        let Value::Attribute { base, .. } = *walk.function.value(call.callee) else {
-            return self.method_without_base(walk, index, call_index, receiver, name);
-        };
-        if let Some(kind) = self.kind_of(receiver) {
-            if let Some(access) = atomicity::method(kind, name.as_str(), arguments.len()) {
+        let is_spelled = matches!(walk.function.value(call.callee), Value::Attribute { .. });
+        if is_spelled && let Some(kind) = self.kind_of(receiver) {
+            if let Some(access) = atomicity::method(kind, name.as_str()) {
                 let place = self.contents_place(receiver);
                 self.access(walk, index, place, access, Look::Use, Some(kind));
             }
@@ -865,7 +857,6 @@ impl Summaries<'_> {
                 self.publish_into(walk, bases, value);
             }
         }
-        let _ = base;
         self.method_without_base(walk, index, call_index, receiver, name);
     }
 

@@ -112,17 +112,9 @@ impl Summaries<'_> {
                 Some(load) => self.update_from(walk, index, place, load, kind),
                 None => {
                     let access = PlaceAccess {
-                        place,
-                        access,
-                        look: Look::Use,
-                        relies_on: None,
                         container: kind,
-                        constant: false,
-                        fills: false,
-                        cached: false,
                         identity,
-                        settled: false,
-                        acts: Access::Read,
+                        ..PlaceAccess::plain(place, access)
                     };
                     self.act(walk, index, access);
                 }

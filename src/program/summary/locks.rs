@@ -64,7 +64,7 @@ impl Summaries<'_> {
                 let models = self.eval.class_models(name);
                 let Some(kind) = models.iter().find_map(|model| model.lock) else {
                     // The result of a reader-writer lock's `gen_rlock()` and the like.
-                    if let Some((owner, side)) = self.side_of(object, origin) {
+                    if let Some((owner, side)) = self.side_of(origin) {
                         locks.push(HeldLock {
                             lock: owner,
                             section,
@@ -130,12 +130,7 @@ impl Summaries<'_> {
         }
     }
 
-    pub(super) fn side_of(
-        &mut self,
-        object: ObjectId,
-        origin: Origin,
-    ) -> Option<(ObjectId, LockSide)> {
-        let _ = object;
+    pub(super) fn side_of(&mut self, origin: Origin) -> Option<(ObjectId, LockSide)> {
         let Origin::Site { frame, value, .. } = origin else {
             return None;
         };

@@ -83,17 +83,12 @@ impl Summaries<'_> {
                         range: links.function(getter).name_range,
                     };
                     let access = PlaceAccess {
-                        place,
-                        access: Access::CheckThenAct,
                         look,
                         relies_on: Some(at),
-                        container: None,
-                        constant: false,
                         fills: true,
                         cached: true,
                         identity: true,
-                        settled: false,
-                        acts: Access::Read,
+                        ..PlaceAccess::plain(place, Access::CheckThenAct)
                     };
                     self.record(walk, index, Action::Access(access));
                 }
@@ -363,34 +358,14 @@ impl Summaries<'_> {
         match update {
             Update::Replace => {
                 let access = PlaceAccess {
-                    place,
-                    access: Access::Write,
-                    look: Look::Use,
-                    relies_on: None,
-                    container: None,
                     constant,
-                    fills: false,
-                    cached: false,
                     identity,
-                    settled: false,
-                    acts: Access::Read,
+                    ..PlaceAccess::plain(place, Access::Write)
                 };
                 self.act(walk, index, access);
             }
             Update::Augmented => {
-                let access = PlaceAccess {
-                    place,
-                    access: Access::Update,
-                    look: Look::Use,
-                    relies_on: None,
-                    container: None,
-                    constant: false,
-                    fills: false,
-                    cached: false,
-                    identity: false,
-                    settled: false,
-                    acts: Access::Read,
-                };
+                let access = PlaceAccess::plain(place, Access::Update);
                 self.act(walk, index, access);
             }
             Update::From(load) => {
@@ -413,17 +388,9 @@ impl Summaries<'_> {
         let now = self.held_at(walk, index);
         let held = common_sections(&before, &now);
         let access = PlaceAccess {
-            place,
-            access: Access::Update,
-            look: Look::Use,
             relies_on: Some(self.at(walk, load)),
             container,
-            constant: false,
-            fills: false,
-            cached: false,
-            identity: false,
-            settled: false,
-            acts: Access::Read,
+            ..PlaceAccess::plain(place, Access::Update)
         };
         self.record_held(walk, index, Action::Access(access), held);
         if let Decision::Stale(tested) = self.tested(walk, index, place) {
@@ -441,17 +408,9 @@ impl Summaries<'_> {
         container: Option<ContainerKind>,
     ) {
         let access = PlaceAccess {
-            place,
-            access,
             look,
-            relies_on: None,
             container,
-            constant: false,
-            fills: false,
-            cached: false,
-            identity: false,
-            settled: false,
-            acts: Access::Read,
+            ..PlaceAccess::plain(place, access)
         };
         self.act(walk, index, access);
     }

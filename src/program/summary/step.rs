@@ -96,14 +96,13 @@ impl Summaries<'_> {
             OpKind::Iterate { base } => {
                 self.iterate(walk, index, base);
             }
-            OpKind::Extend { base, value } => {
+            OpKind::Extend { base, .. } => {
                 // `x += ...` on a local name changes a list in place and rebinds anything else.
                 if let Some(kind) = self.container_kind(walk.frame, base)
                     && kind == ContainerKind::List
                 {
                     self.contents(walk, index, base, Access::Add);
                 }
-                let _ = value;
             }
             OpKind::Call(call) => self.call(walk, index, call),
             OpKind::Acquire { lock, region } => {
