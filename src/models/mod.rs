@@ -396,7 +396,7 @@ impl Models {
             .map(|thread| thread.start.as_str());
         let methods = self.classes.values().flat_map(|class| &class.method);
         let spawning = methods
-            .filter(|(_, model)| !model.spawns.is_empty())
+            .filter(|(_, model)| model.spawns.iter().any(|spawn| !spawn.interrupt))
             .map(|(name, _)| name.as_str());
         let functions = self
             .functions
@@ -404,6 +404,14 @@ impl Models {
             .filter(|(_, model)| !model.spawns.is_empty())
             .map(|(name, _)| name.rsplit('.').next().unwrap_or(name));
         starts.chain(spawning).chain(functions)
+    }
+
+    /// Last names of the classes that are locks.
+    pub fn lock_names(&self) -> impl Iterator<Item = &str> {
+        self.classes
+            .iter()
+            .filter(|(_, model)| model.lock.is_some())
+            .map(|(name, _)| name.rsplit('.').next().unwrap_or(name))
     }
 
     /// Last names of the classes that run handlers on threads: see [`ClassModel::served`].

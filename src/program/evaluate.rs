@@ -1659,6 +1659,20 @@ impl<'p> Evaluator<'p> {
         self.arena.set(kept)
     }
 
+    /// Whether a module or class holds what is made at a site in a name.
+    pub fn is_held_by_module(&self, made_in: FunctionId, site: u32) -> bool {
+        let made = if site & (1 << 31) != 0 {
+            let function = self.links.function(made_in);
+            function.calls[(site & !(1 << 31)) as usize].result
+        } else {
+            ValueId(site)
+        };
+        matches!(
+            self.links.home(made_in, made),
+            Some(Home::Global(..) | Home::Class(..))
+        )
+    }
+
     /// The object in whose method or constructor another object was made.
     pub fn owner(&self, object: ObjectId) -> Option<ObjectId> {
         let Origin::Site { frame, .. } = self.arena.origin(object)? else {

@@ -54,7 +54,8 @@ pub(super) struct Table {
     elements: FxHashMap<Home, Vec<Stored>>,
     /// Homes of container literals: the attribute or name they are assigned to.
     homes: FxHashMap<(FunctionId, ValueId), Home>,
-    fields: FxHashMap<ClassId, Vec<Name>>,
+    /// See [`Links::lock_fields`].
+    lock_fields: FxHashMap<ClassId, Vec<Name>>,
     /// Functions that touch what threads share; see [`Links::touches`].
     touching: Vec<bool>,
     /// It names a server that runs its handlers on threads.
@@ -68,6 +69,8 @@ pub struct Names {
     pub spawning: FxHashSet<Name>,
     /// Servers that run their handlers on threads.
     pub serving: FxHashSet<Name>,
+    /// Classes of locks.
+    pub locks: FxHashSet<Name>,
 }
 
 impl Table {
@@ -90,6 +93,7 @@ impl Table {
             ..Self::default()
         };
         table.collect_stores(module, facts);
+        table.collect_lock_fields(module, facts, &names.locks);
         table
     }
 
@@ -98,7 +102,7 @@ impl Table {
         let named = |(home, _): &(&Home, &Vec<Stored>)| !matches!(home, Home::Local(..));
         let count = |table: &Self| table.elements.iter().filter(named).count();
         self.attribute_stores == other.attribute_stores
-            && self.fields == other.fields
+            && self.lock_fields == other.lock_fields
             && self.touching == other.touching
             && count(self) == count(other)
             && self
@@ -338,9 +342,12 @@ impl Links {
         self.script_folders.contains(folder)
     }
 
-    /// The attributes that methods of a class store.
-    pub fn fields_of(&self, class: ClassId) -> &[Name] {
-        let fields = &self.table(class.module).fields;
+    /// The attributes of a class and of its instances, its own methods and body alone, that may be
+    /// locks by their name or by what makes them. A lock from a factory that does not sound like
+    /// one, under such a name, is not among them: to evaluate every attribute of every class costs
+    /// more than all else that is asked of most classes.
+    pub fn lock_fields(&self, class: ClassId) -> &[Name] {
+        let fields = &self.table(class.module).lock_fields;
         fields.get(&class).map_or(&[], Vec::as_slice)
     }
 
@@ -466,6 +473,50 @@ impl Links {
 }
 
 impl Table {
+    fn collect_lock_fields(
+        &mut self,
+        module: ModuleIndex,
+        facts: &ModuleFacts,
+        locks: &FxHashSet<Name>,
+    ) {
+        let makes_lock = |function: &Function, value: ValueId| {
+            let Value::Call(call) = function.value(value) else {
+                return false;
+            };
+            match function.value(function.calls[*call as usize].callee) {
+                Value::Global(name)
+                | Value::Attribute { name, .. }
+                | Value::Imported { name, .. } => {
+                    locks.contains(name) || sounds_like_lock(name.as_str())
+                }
+                _ => false,
+            }
+        };
+        let mut found: Vec<(ClassId, Name)> = Vec::new();
+        for (&(class, name), stores) in &self.attribute_stores {
+            let mut stores = stores.iter();
+            if sounds_like_lock(name.as_str())
+                || stores
+                    .any(|it| makes_lock(&facts.functions[it.function.index as usize], it.value))
+            {
+                found.push((class, name));
+            }
+        }
+        for (index, class) in (0..).zip(&facts.classes) {
+            let body = &facts.functions[class.owner as usize];
+            for &(name, value) in &class.attributes {
+                if sounds_like_lock(name.as_str()) || makes_lock(body, value) {
+                    found.push((ClassId { module, index }, name));
+                }
+            }
+        }
+        found.sort_unstable_by(|a, b| (a.0, a.1.as_str()).cmp(&(b.0, b.1.as_str())));
+        found.dedup();
+        for (class, name) in found {
+            self.lock_fields.entry(class).or_default().push(name);
+        }
+    }
+
     fn collect_stores(&mut self, module: ModuleIndex, facts: &ModuleFacts) {
         for (index, class) in facts.classes.iter().enumerate() {
             let owner = FunctionId {
@@ -500,9 +551,6 @@ impl Table {
                             && is_self(base)
                         {
                             let stores = self.attribute_stores.entry((class, name)).or_default();
-                            if stores.is_empty() {
-                                self.fields.entry(class).or_default().push(name);
-                            }
                             stores.push(Stored {
                                 function: id,
                                 value,
@@ -672,4 +720,22 @@ fn join(folder: &str, tail: &str) -> String {
 /// The canonical name of something imported from a library.
 pub fn external(models: &Models, module: &str, name: &str) -> Name {
     Name::new(&models.canonical(&format!("{module}.{name}")))
+}
+
+/// A name that people give to locks.
+pub fn sounds_like_lock(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    [
+        "lock",
+        "mutex",
+        "cond",
+        "semaphore",
+        "guard",
+        "monitor",
+        "synchron",
+        "critical",
+        "_cv",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
 }

@@ -135,6 +135,7 @@ impl Program {
         let names = link::Names {
             spawning: roots::Shared::spawning_names(models),
             serving: models.serving_names().map(Name::new).collect(),
+            locks: models.lock_names().map(Name::new).collect(),
         };
         let last = memory.last().filter(|it| it.models == models.hash);
         let links = Links::new(modules, &names, last.as_ref().map(|it| &*it.links));

@@ -169,10 +169,10 @@ impl<'p> Reading<'p> {
         self.links.is_script_folder(folder)
     }
 
-    /// As [`Links::fields_of`].
-    pub fn fields_of(self, class: ClassId) -> &'p [Name] {
+    /// As [`Links::lock_fields`].
+    pub fn lock_fields(self, class: ClassId) -> &'p [Name] {
         self.reads.note(stores(class.module));
-        self.links.fields_of(class)
+        self.links.lock_fields(class)
     }
 
     /// As [`Links::attribute_stores`].

@@ -10,14 +10,14 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::effect::{Action, At, Effect, Mode, Place, PlaceAccess, Slot, Spawn};
-use super::evaluate::Evaluator;
+use super::effect::{Action, At, Effect, Mode, Place, PlaceAccess, Slot, Spawn, Summary};
+use super::evaluate::{Evaluator, Target};
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
 use super::reading::Reading;
 use super::summary::{Follow, Summaries};
 use super::{Callers, Options};
-use crate::facts::{DirectiveKind, OpKind, Value};
-use crate::models::{LockKind, Models, Threads};
+use crate::facts::{Call, DirectiveKind, Function, OpKind, Value};
+use crate::models::{CallModel, LockKind, Models, Threads};
 use crate::source::name::Name;
 
 /// Deeper nests of threads that start threads are cut.
@@ -505,21 +505,14 @@ impl Finder<'_> {
                 && (self.owns_lock(class)
                     || (self.shared.module_objects.contains(&class)
                         && !self.is_asynchronous(class))));
-        let may_spawn = self.links.class(class).methods.iter().any(|&index| {
-            let id = FunctionId {
-                module: class.module,
-                index,
-            };
-            self.mentions_spawn(self.links.function(id))
-        });
-        if !shared_by_many && !may_spawn {
-            return;
-        }
         let object = self
             .summaries
             .eval
             .arena
             .object(Object::Instance(class, Origin::Assumed { shared: true }));
+        if !shared_by_many && !self.starts_threads_of_its_own(class, object) {
+            return;
+        }
         let mut names: Vec<Name> = Vec::new();
         let mut methods: Vec<FunctionId> = Vec::new();
         for &owner in &lineage.order {
@@ -561,32 +554,11 @@ impl Finder<'_> {
             let frame = self.summaries.eval.generic_frame(id, receiver);
             class_entries.push((id, frame));
         }
-        let mut callers_of_class = if shared_by_many {
+        let callers_of_class = if shared_by_many {
             Callers::Many
         } else {
             Callers::Single
         };
-        if !shared_by_many {
-            let starts_own = class_entries.iter().any(|(_, frame)| {
-                let summary = self.summaries.summary(*frame);
-                summary.spawns.iter().any(|spawn| {
-                    spawn.targets.iter().any(|&target| {
-                        let mut current = self.summaries.eval.receiver(target);
-                        for _ in 0..6 {
-                            if current == Some(object) {
-                                return true;
-                            }
-                            current = current.and_then(|it| self.summaries.eval.owner(it));
-                        }
-                        false
-                    })
-                })
-            });
-            if !starts_own {
-                return;
-            }
-            callers_of_class = Callers::Single;
-        }
         let group = self.key(object);
         for (id, frame) in class_entries {
             in_groups.insert(id);
@@ -659,14 +631,111 @@ impl Finder<'_> {
         });
     }
 
-    fn mentions_spawn(&self, function: &crate::facts::Function) -> bool {
-        function.calls.iter().any(|call| {
-            let name = match function.value(call.callee) {
-                Value::Attribute { name, .. } | Value::Global(name) => *name,
-                Value::Imported { name, .. } => *name,
-                _ => return false,
+    /// Whether a function calls something by a name that may start a thread.
+    fn mentions_spawn(&self, function: &Function) -> bool {
+        function
+            .calls
+            .iter()
+            .any(|call| self.is_spawning_name(function, call))
+    }
+
+    fn is_spawning_name(&self, function: &Function, call: &Call) -> bool {
+        let name = match function.value(call.callee) {
+            Value::Attribute { name, .. } | Value::Global(name) | Value::Imported { name, .. } => {
+                *name
+            }
+            _ => return false,
+        };
+        self.shared.spawning.contains(&name)
+    }
+
+    /// Whether methods of a class start threads that run code of its instances: `object` is one.
+    ///
+    /// Only the calls that may do so are looked at: those of a library under a name that starts
+    /// threads, and those that are handed a method or a function of their own.
+    fn starts_threads_of_its_own(&mut self, class: ClassId, object: ObjectId) -> bool {
+        let methods = &self.links.class(class).methods;
+        methods.iter().any(|&index| {
+            let id = FunctionId {
+                module: class.module,
+                index,
             };
-            self.shared.spawning.contains(&name)
+            let function = self.links.function(id);
+            let hands_over_own = |call: &Call| {
+                let keywords = call.keywords.iter().map(|(_, value)| value);
+                let mut given = function.list(call.arguments).iter().chain(keywords);
+                given.any(|&value| match function.value(value) {
+                    Value::Function(_) => true,
+                    Value::Attribute { base, .. } => {
+                        matches!(function.value(*base), Value::Parameter(0))
+                    }
+                    _ => false,
+                })
+            };
+            let candidates = function
+                .calls
+                .iter()
+                .any(|call| self.is_spawning_name(function, call) || hands_over_own(call));
+            if !candidates {
+                return false;
+            }
+            let frame = self.summaries.eval.generic_frame(id, Some(object));
+            (0..).zip(&function.calls).any(|(index, call)| {
+                let named = self.is_spawning_name(function, call);
+                if !named && !hands_over_own(call) {
+                    return false;
+                }
+                let targets = self.summaries.eval.targets(frame, index);
+                targets.iter().any(|target| match *target {
+                    Target::Function(callee) => {
+                        let called = self.summaries.eval.arena.frame_of(callee).function;
+                        self.links.touches(called) && {
+                            let summary = self.summaries.summary(callee);
+                            self.runs_code_of(&summary, object)
+                        }
+                    }
+                    Target::External(_) | Target::Method(..) => {
+                        named && self.starts_thread(target) && {
+                            let summary = self.summaries.summary(frame);
+                            self.runs_code_of(&summary, object)
+                        }
+                    }
+                    Target::Construct(..) => false,
+                })
+            })
+        })
+    }
+
+    /// Whether a call of a library starts a thread.
+    fn starts_thread(&mut self, target: &Target) -> bool {
+        let eval = &mut self.summaries.eval;
+        let starts = |model: &CallModel| model.spawns.iter().any(|spawn| !spawn.interrupt);
+        match *target {
+            Target::External(name) => eval.models.function(name.as_str()).is_some_and(starts),
+            Target::Method(receiver, name) => eval.models_of(receiver).iter().any(|model| {
+                model.method.get(name.as_str()).is_some_and(starts)
+                    || model
+                        .thread
+                        .as_ref()
+                        .is_some_and(|thread| thread.start == name.as_str())
+            }),
+            Target::Function(_) | Target::Construct(..) => false,
+        }
+    }
+
+    /// Whether a thread of a summary runs methods of an object, or of what belongs to it.
+    fn runs_code_of(&self, summary: &Summary, object: ObjectId) -> bool {
+        let eval = &self.summaries.eval;
+        let mut targets = summary.spawns.iter().flat_map(|spawn| &spawn.targets);
+        targets.any(|&target| {
+            let mut current = eval.receiver(target);
+            for _ in 0..6 {
+                if current == Some(object) {
+                    return true;
+                }
+                current = current.and_then(|it| eval.owner(it));
+            }
+            false
         })
     }
 
@@ -702,17 +771,11 @@ impl Finder<'_> {
             .eval
             .arena
             .object(Object::Instance(class, Origin::Assumed { shared: true }));
-        let mut names = Vec::new();
-        for &owner in &lineage.order {
-            names.extend(self.links.fields_of(owner));
-            names.extend(
-                self.links
-                    .class(owner)
-                    .attributes
-                    .iter()
-                    .map(|(name, _)| *name),
-            );
-        }
+        let order = lineage.order.iter();
+        let names: Vec<Name> = order
+            .flat_map(|&owner| self.links.lock_fields(owner))
+            .copied()
+            .collect();
         names.into_iter().any(|name| {
             let set = self.summaries.eval.attribute(object, name);
             self.summaries
@@ -765,10 +828,10 @@ impl Finder<'_> {
     fn run_entry(&mut self, entry: &Entry) {
         // Of a function that any thread may call, only what it does to state of modules and
         // classes is of interest.
-        self.summaries.follow = if entry.group.is_none() && entry.kind == RootKind::Caller {
-            Follow::Touching
-        } else {
-            Follow::Package
+        self.summaries.follow = match (entry.kind, entry.group) {
+            (RootKind::Caller, None) => Follow::Touching,
+            (RootKind::Caller, Some(_)) => Follow::Shared,
+            _ => Follow::Package,
         };
         let summary = self.summaries.summary(entry.frame);
         let function = self.summaries.eval.arena.frame_of(entry.frame).function;
@@ -794,6 +857,8 @@ impl Finder<'_> {
         for effect in &summary.effects {
             self.record(root, effect, &distinct);
         }
+        // What the program runs on threads itself is followed wherever it leads.
+        self.summaries.follow = Follow::Package;
         let spawns = summary.spawns.clone();
         for (number, spawn) in spawns.iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(0);
@@ -1013,7 +1078,7 @@ impl Finder<'_> {
                 | Object::Foreign(_, Origin::Site { frame, value, .. })
                 | Object::Container(_, Origin::Site { frame, value, .. }) => {
                     let made_in = eval.arena.frame_of(*frame).function;
-                    if made_in.index == 0 || self.is_held_by_module(made_in, *value) {
+                    if made_in.index == 0 || eval.is_held_by_module(made_in, *value) {
                         return true;
                     }
                     current = eval.owner(it);
@@ -1023,19 +1088,6 @@ impl Finder<'_> {
             }
         }
         false
-    }
-
-    fn is_held_by_module(&self, made_in: FunctionId, site: u32) -> bool {
-        let made = if site & (1 << 31) != 0 {
-            let function = self.links.function(made_in);
-            function.calls[(site & !(1 << 31)) as usize].result
-        } else {
-            crate::facts::ValueId(site)
-        };
-        matches!(
-            self.links.home(made_in, made),
-            Some(super::link::Home::Global(..) | super::link::Home::Class(..))
-        )
     }
 
     /// A lock of an object of which only the class is known: two of them need not be the same.

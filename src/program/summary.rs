@@ -56,10 +56,14 @@ const CALL_ORIGIN: u32 = 1 << 31;
 /// Which calls into other modules are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Follow {
-    /// All within the package: for objects that threads share.
+    /// All within the package: for threads that the program starts.
     Package,
-    /// Only those of functions that themselves touch state of a module or class, take locks or
-    /// start threads: for callers of which nothing else matters.
+    /// Those that are handed an object which several threads may know, or are made under a lock:
+    /// for callers that share an object. What a function does apart from that, any thread may
+    /// call it for, and it is said where the function is defined.
+    Shared,
+    /// The same, and only those of functions that themselves touch state of a module or class,
+    /// take locks or start threads: for callers of which nothing else matters.
     Touching,
 }
 
@@ -72,7 +76,9 @@ pub struct Summaries<'p> {
     module: ModuleIndex,
     /// Which calls are followed.
     pub follow: Follow,
-    known: FxHashMap<(FrameId, Follow), Rc<Summary>>,
+    known: FxHashMap<(FrameId, Follow, bool), Rc<Summary>>,
+    /// A lock is held where the call under way was made.
+    locked: bool,
     open: FxHashSet<FrameId>,
     depth: u32,
     /// How often a bound was hit.
@@ -128,6 +134,7 @@ impl<'p> Summaries<'p> {
             module,
             follow: Follow::Package,
             known: FxHashMap::default(),
+            locked: false,
             open: FxHashSet::default(),
             depth: 0,
             cuts: 0,
@@ -145,7 +152,7 @@ impl<'p> Summaries<'p> {
     /// The summary of a function in a frame. A call that is under way contributes nothing to
     /// itself: one round of a recursion is seen.
     pub fn summary(&mut self, frame: FrameId) -> Rc<Summary> {
-        if let Some(known) = self.known.get(&(frame, self.follow)) {
+        if let Some(known) = self.known.get(&(frame, self.follow, self.locked)) {
             return Rc::clone(known);
         }
         if self.open.contains(&frame) {
@@ -167,7 +174,8 @@ impl<'p> Summaries<'p> {
         let summary = Rc::new(self.walk(frame));
         self.depth -= 1;
         self.open.remove(&frame);
-        self.known.insert((frame, self.follow), Rc::clone(&summary));
+        self.known
+            .insert((frame, self.follow, self.locked), Rc::clone(&summary));
         summary
     }
 
@@ -426,21 +434,4 @@ fn is_kept(function: &Function, value: ValueId) -> bool {
             Value::Container { elements, .. } => holds(function.list(*elements)),
             _ => false,
         })
-}
-
-fn sounds_like_lock(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    [
-        "lock",
-        "mutex",
-        "cond",
-        "semaphore",
-        "guard",
-        "monitor",
-        "synchron",
-        "critical",
-        "_cv",
-    ]
-    .iter()
-    .any(|word| lower.contains(word))
 }

@@ -15,7 +15,59 @@ impl Summaries<'_> {
             return false;
         }
         links.package(callee.module) == links.package(self.module)
-            && (self.follow == Follow::Package || links.touches(callee))
+            && (self.follow != Follow::Touching || links.touches(callee))
+    }
+
+    /// Whether all that a call does is said where the callee is defined: any thread may call it
+    /// there too, and nothing that it is handed here belongs to several threads.
+    fn is_said_elsewhere(&mut self, callee: FrameId, called: FunctionId) -> bool {
+        let function = self.eval.links.function(called);
+        let name = function.name.as_str();
+        let is_private = name.starts_with('_') && !name.starts_with("__");
+        if called.module == self.module || function.parent != 0 || is_private {
+            return false;
+        }
+        let arguments = self.eval.arena.frame_of(callee).arguments.clone();
+        !arguments.into_iter().any(|it| self.concerns_threads(it, 0))
+    }
+
+    /// Whether one of these objects is known to several threads, or is code to run.
+    fn concerns_threads(&self, set: SetId, depth: u32) -> bool {
+        let eval = &self.eval;
+        let mut objects = eval.arena.members(set).iter();
+        objects.any(|&object| match eval.arena.get(object) {
+            Object::Constant(_) | Object::External(_) | Object::Module(_) => false,
+            Object::Tuple(sets) => {
+                depth > 3 || sets.iter().any(|&it| self.concerns_threads(it, depth + 1))
+            }
+            Object::Class(class) => class.module == self.module,
+            Object::Instance(..) | Object::Foreign(..) | Object::Container(..) => {
+                self.is_known_to_threads(object)
+            }
+            _ => true,
+        })
+    }
+
+    /// Whether a module, a class or an object that callers share holds an object, directly or
+    /// through its owner.
+    fn is_known_to_threads(&self, object: ObjectId) -> bool {
+        let eval = &self.eval;
+        let mut current = Some(object);
+        for _ in 0..12 {
+            let Some(it) = current else { return false };
+            match eval.arena.origin(it) {
+                Some(Origin::Site { frame, value, .. }) => {
+                    let made_in = eval.arena.frame_of(frame).function;
+                    if made_in.index == 0 || eval.is_held_by_module(made_in, value) {
+                        return true;
+                    }
+                    current = eval.owner(it);
+                }
+                Some(Origin::Assumed { shared }) => return shared,
+                _ => return true,
+            }
+        }
+        false
     }
 
     /// Adds what a callee does.
@@ -37,7 +89,14 @@ impl Summaries<'_> {
         if !self.follows(called) {
             return;
         }
+        let locked = self.locked;
+        self.locked |= !held_here.is_empty();
+        if !self.locked && self.follow != Follow::Package && self.is_said_elsewhere(callee, called)
+        {
+            return;
+        }
         let summary = self.summary(callee);
+        self.locked = locked;
         // A generator does its work where it is advanced; what it touches is taken to happen here,
         // what it holds between two steps is not.
         let in_loop = walk.function.ops[index as usize].in_loop;

@@ -279,7 +279,7 @@ impl Summaries<'_> {
             },
             _ => return None,
         };
-        (certain || sounds_like_lock(name.as_str()))
+        (certain || super::super::link::sounds_like_lock(name.as_str()))
             .then(|| self.eval.arena.object(Object::NamedLock(owner, name)))
     }
 
