@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::object::{ClassId, FunctionId, ModuleIndex};
-use crate::facts::{Class, Function, ModuleFacts, OpKind, Value, ValueId};
+use crate::facts::{Class, Constant, Function, ModuleFacts, OpKind, Value, ValueId, Variable};
 use crate::models::Models;
 use crate::source::name::Name;
 use crate::source::span::FileId;
@@ -42,6 +42,7 @@ pub struct Links {
     script_folders: FxHashSet<String>,
     /// Package of each module; see [`Links::package`].
     packages: Vec<u32>,
+    rewritten: Arc<FxHashSet<Name>>,
 }
 
 /// What one module stores where; all keys are of the module itself.
@@ -56,6 +57,8 @@ pub(super) struct Table {
     homes: FxHashMap<(FunctionId, ValueId), Home>,
     /// See [`Links::lock_fields`].
     lock_fields: FxHashMap<ClassId, Vec<Name>>,
+    /// See [`Links::is_rewritten`]; sorted.
+    rewritten: Vec<Name>,
     /// Functions that touch what threads share; see [`Links::touches`].
     touching: Vec<bool>,
     /// It names a server that runs its handlers on threads.
@@ -89,6 +92,7 @@ impl Table {
                 .map(|(at, (name, _))| (*name, u32::try_from(at).unwrap_or(0)))
                 .collect(),
             touching: touching_functions(facts, spawning),
+            rewritten: rewritten_names(facts, spawning),
             serves,
             ..Self::default()
         };
@@ -129,6 +133,46 @@ pub fn class_of_method(facts: &ModuleFacts, function: &Function) -> Option<u32> 
 
 /// A folder that is no package and holds more modules than this is not one program.
 const MAX_LOOSE: u32 = 64;
+
+/// See [`Links::is_rewritten`].
+fn rewritten_names(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<Name> {
+    let mut names = Vec::new();
+    for (index, function) in facts.functions.iter().enumerate() {
+        // What is still being built nobody else sees, unless something that may start a thread was
+        // called before.
+        let mut seen = index != 0 && function.name.as_str() != "__init__";
+        let is_own = |base: ValueId| index == 0 || *function.value(base) == Value::Parameter(0);
+        for op in &function.ops {
+            match op.kind {
+                OpKind::Write { base, name, .. } if seen || !is_own(base) => names.push(name),
+                OpKind::WriteVariable {
+                    variable: Variable::Global(name) | Variable::Cell(name),
+                    ..
+                } if seen || index != 0 => names.push(name),
+                OpKind::Delete { name, .. } => names.push(name),
+                OpKind::Call(call) => {
+                    let call = &function.calls[call as usize];
+                    match *function.value(call.callee) {
+                        Value::Attribute { base, name, .. } => {
+                            seen |= is_own(base) || spawning.contains(&name);
+                        }
+                        Value::Global(_) | Value::Function(_) | Value::Captured(_) => seen = true,
+                        _ => {}
+                    }
+                    let arguments = function.list(call.arguments).iter();
+                    names.extend(arguments.filter_map(|&it| match *function.value(it) {
+                        Value::Constant(Constant::Text(text)) => text,
+                        _ => None,
+                    }));
+                }
+                _ => {}
+            }
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
 
 /// See [`Links::touches`].
 fn touching_functions(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<bool> {
@@ -257,10 +301,42 @@ impl Links {
             paths,
             script_folders: FxHashSet::default(),
             packages: Vec::new(),
+            rewritten: Arc::default(),
         };
+        links.collect_rewritten(last);
         links.collect_script_folders();
         links.collect_packages();
         links
+    }
+
+    fn collect_rewritten(&mut self, last: Option<&Self>) {
+        if let Some(last) = last {
+            let mut tables = last.tables.iter().zip(&self.tables);
+            if tables.all(|(old, new)| Arc::ptr_eq(old, new) || old.rewritten == new.rewritten) {
+                self.rewritten = Arc::clone(&last.rewritten);
+                return;
+            }
+        }
+        let names = self.tables.iter().flat_map(|table| &table.rewritten);
+        self.rewritten = Arc::new(names.copied().collect());
+    }
+
+    /// Whether an attribute or variable of this name is stored anywhere, on whatever object, other
+    /// than while a constructor builds its own object or a module is imported. Loads of names for
+    /// which this is false race with nothing; they are most loads of most programs.
+    pub fn is_rewritten(&self, name: Name) -> bool {
+        self.rewritten.contains(&name)
+    }
+
+    /// The names of which one of two programs says [`Self::is_rewritten`] and the other does not.
+    pub(super) fn rewritten_otherwise(&self, other: &Self) -> Vec<Name> {
+        if Arc::ptr_eq(&self.rewritten, &other.rewritten) {
+            return Vec::new();
+        }
+        self.rewritten
+            .symmetric_difference(&other.rewritten)
+            .copied()
+            .collect()
     }
 
     /// Folders that hold a script and are not packages.
@@ -561,7 +637,7 @@ impl Table {
                         }
                     }
                     OpKind::WriteVariable {
-                        variable: crate::facts::Variable::Global(name),
+                        variable: Variable::Global(name),
                         value,
                         ..
                     } => {
@@ -625,7 +701,7 @@ impl Table {
             Value::Global(name) => Some(Home::Global(id.module, *name)),
             Value::Read(op) => match function.ops.get(*op as usize)?.kind {
                 OpKind::ReadVariable {
-                    variable: crate::facts::Variable::Global(name),
+                    variable: Variable::Global(name),
                     ..
                 } => Some(Home::Global(id.module, name)),
                 _ => None,

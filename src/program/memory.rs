@@ -143,6 +143,8 @@ impl Changes {
                 parts.push(reading::stores(index));
             }
         }
+        let names = last.links.rewritten_otherwise(links);
+        parts.extend(names.into_iter().map(reading::rewritten));
         parts.sort_unstable();
         Some(Self { last, parts, moved })
     }

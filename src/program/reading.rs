@@ -3,6 +3,7 @@
 //! Evaluators see the modules through [`Reading`] alone, which takes note of the *parts* that an
 //! answer may depend on. A part is the body of one function, or the skeleton of a module (names,
 //! classes, signatures, what is bound where), or the table of what its functions store. Places in
+//! A name is a part of its own: whether anybody stores under it. Places in
 //! the source are no part of any part: they are moved, see [`super::Memory`]. Which files there
 //! are, and what their paths mean, is the same as long as anything is kept at all.
 
@@ -22,6 +23,9 @@ pub type Part = u64;
 const SKELETON: u32 = u32::MAX;
 const STORES: u32 = u32::MAX - 1;
 
+/// Stands for a module in parts that are names.
+const NAMES: ModuleIndex = u32::MAX;
+
 fn part(module: ModuleIndex, within: u32) -> Part {
     u64::from(module) << 32 | u64::from(within)
 }
@@ -39,6 +43,11 @@ pub fn skeleton(module: ModuleIndex) -> Part {
 /// What the functions of a module store in attributes and containers that have names.
 pub fn stores(module: ModuleIndex) -> Part {
     part(module, STORES)
+}
+
+/// Whether a name is stored anywhere, by whatever module; see [`Links::is_rewritten`].
+pub fn rewritten(name: Name) -> Part {
+    part(NAMES, name.number())
 }
 
 /// The module a part belongs to.
@@ -151,6 +160,12 @@ impl<'p> Reading<'p> {
     pub fn touches(self, id: FunctionId) -> bool {
         self.reads.note(stores(id.module));
         self.links.touches(id)
+    }
+
+    /// As [`Links::is_rewritten`].
+    pub fn is_rewritten(self, name: Name) -> bool {
+        self.reads.note(rewritten(name));
+        self.links.is_rewritten(name)
     }
 
     /// As [`Links::is_served_by_threads`].

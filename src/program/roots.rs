@@ -612,6 +612,9 @@ impl Finder<'_> {
             self.summaries.eval.arena.object(object)
         });
         let frame = self.summaries.eval.generic_frame(id, receiver);
+        if callers == Callers::Single && !self.starts_threads(frame, function) {
+            return;
+        }
         entries.push(Entry {
             frame,
             kind: if callers == Callers::Many {
@@ -661,35 +664,27 @@ impl Finder<'_> {
                 index,
             };
             let function = self.links.function(id);
-            let hands_over_own = |call: &Call| {
-                let keywords = call.keywords.iter().map(|(_, value)| value);
-                let mut given = function.list(call.arguments).iter().chain(keywords);
-                given.any(|&value| match function.value(value) {
-                    Value::Function(_) => true,
-                    Value::Attribute { base, .. } => {
-                        matches!(function.value(*base), Value::Parameter(0))
-                    }
-                    _ => false,
-                })
-            };
-            let candidates = function
+            let own_code: Vec<bool> = function
                 .calls
                 .iter()
-                .any(|call| self.is_spawning_name(function, call) || hands_over_own(call));
-            if !candidates {
+                .map(|call| self.hands_over_method(class, function, call))
+                .collect();
+            let mut calls = function.calls.iter().zip(&own_code);
+            if !calls.any(|(call, own)| *own || self.is_spawning_name(function, call)) {
                 return false;
             }
             let frame = self.summaries.eval.generic_frame(id, Some(object));
             (0..).zip(&function.calls).any(|(index, call)| {
                 let named = self.is_spawning_name(function, call);
-                if !named && !hands_over_own(call) {
+                let own = own_code[index as usize];
+                if !named && !own {
                     return false;
                 }
                 let targets = self.summaries.eval.targets(frame, index);
                 targets.iter().any(|target| match *target {
                     Target::Function(callee) => {
                         let called = self.summaries.eval.arena.frame_of(callee).function;
-                        self.links.touches(called) && {
+                        own && self.links.touches(called) && {
                             let summary = self.summaries.summary(callee);
                             self.runs_code_of(&summary, object)
                         }
@@ -703,6 +698,30 @@ impl Finder<'_> {
                     Target::Construct(..) => false,
                 })
             })
+        })
+    }
+
+    /// Whether a call is handed a method of the object whose method makes it, or a nested function.
+    fn hands_over_method(&mut self, class: ClassId, function: &Function, call: &Call) -> bool {
+        let keywords = call.keywords.iter().map(|(_, value)| value);
+        let mut given = function.list(call.arguments).iter().chain(keywords);
+        given.any(|&value| match *function.value(value) {
+            Value::Function(_) => true,
+            Value::Attribute { base, name, .. } => {
+                matches!(function.value(base), Value::Parameter(0))
+                    && self.summaries.eval.method_of(class, name).is_some()
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a function itself calls what starts a thread, or what nobody knows by such a name.
+    fn starts_threads(&mut self, frame: FrameId, function: &Function) -> bool {
+        (0..).zip(&function.calls).any(|(index, call)| {
+            self.is_spawning_name(function, call) && {
+                let targets = self.summaries.eval.targets(frame, index);
+                targets.iter().any(|target| self.starts_thread(target))
+            }
         })
     }
 

@@ -120,7 +120,8 @@ struct Walk<'f> {
     by_op: Vec<(u32, u32)>,
     /// The last op that was asked about acts on a test for emptiness in its own critical section.
     fills_in_section: bool,
-    seen: FxHashSet<u64>,
+    /// Where an effect that says a thing is, by hash of what it says.
+    seen: FxHashMap<u64, u32>,
 }
 
 impl<'p> Summaries<'p> {
@@ -197,7 +198,7 @@ impl<'p> Summaries<'p> {
             held: FxHashMap::default(),
             by_op: Vec::new(),
             fills_in_section: false,
-            seen: FxHashSet::default(),
+            seen: FxHashMap::default(),
         };
         if function.name.as_str() == "__init__"
             && let Some(receiver) = self.eval.receiver(frame)

@@ -38,6 +38,11 @@ impl Name {
         Self(index)
     }
 
+    /// A number that stands for the text in this process.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     /// The text.
     pub fn as_str(self) -> &'static str {
         STRINGS.get(self.0 as usize).copied().unwrap_or("")

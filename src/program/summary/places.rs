@@ -94,9 +94,12 @@ impl Summaries<'_> {
                 }
                 return;
             }
-            if self.eval.method_of(class, name).is_some() {
+            if !self.eval.links.is_rewritten(name) || self.eval.method_of(class, name).is_some() {
                 return;
             }
+        }
+        if !self.eval.links.is_rewritten(name) {
+            return;
         }
         if let Object::Module(module) = *self.eval.arena.get(object) {
             // Functions, classes and imports of a module are looked up, not raced on.
@@ -488,11 +491,11 @@ impl Summaries<'_> {
         while control != 0 {
             let node = walk.function.controls[control as usize];
             if !(node.first..node.end).contains(&index) {
-                let ops = walk.by_op.iter().copied();
-                let in_test: Vec<(u32, u32)> = ops
-                    .filter(|(op, _)| (node.first..node.end).contains(op))
-                    .collect();
-                for (op, effect) in in_test {
+                // Effects come in the order of the ops.
+                let first = walk.by_op.partition_point(|(op, _)| *op < node.first);
+                let end = walk.by_op.partition_point(|(op, _)| *op < node.end);
+                for at in first..end {
+                    let (op, effect) = walk.by_op[at];
                     let effect = &walk.summary.effects[effect as usize];
                     let Action::Access(access) = effect.action else {
                         continue;

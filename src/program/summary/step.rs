@@ -39,7 +39,10 @@ impl Summaries<'_> {
                 }
             }
             OpKind::ReadVariable { variable, look } => {
-                if let Some(place) = self.variable_place(walk, variable) {
+                let (Variable::Global(name) | Variable::Cell(name)) = variable;
+                if self.eval.links.is_rewritten(name)
+                    && let Some(place) = self.variable_place(walk, variable)
+                {
                     self.access(walk, index, place, Access::Read, look, None);
                 }
             }
@@ -230,19 +233,11 @@ impl Summaries<'_> {
             (held.lock, held.mode).hash(&mut hasher);
         }
         let position = u32::try_from(walk.summary.effects.len()).unwrap_or(u32::MAX);
-        let is_new = walk.seen.insert(hasher.finish());
-        if is_new {
+        let known = *walk.seen.entry(hasher.finish()).or_insert(position);
+        if known == position {
             walk.summary.effects.push(effect);
-            walk.by_op.push((index, position));
-        } else if let Some(position) = walk
-            .summary
-            .effects
-            .iter()
-            .position(|it| it.action == effect.action && it.at == effect.at)
-        {
-            walk.by_op
-                .push((index, u32::try_from(position).unwrap_or(0)));
         }
+        walk.by_op.push((index, known));
     }
 
     pub(super) fn live_now(&self, walk: &Walk<'_>) -> Rc<[u32]> {
