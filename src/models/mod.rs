@@ -406,6 +406,12 @@ impl Models {
         starts.chain(spawning).chain(functions)
     }
 
+    /// Last names of all classes.
+    pub fn class_names(&self) -> impl Iterator<Item = &str> {
+        let names = self.classes.keys();
+        names.map(|name| name.rsplit('.').next().unwrap_or(name))
+    }
+
     /// Last names of the classes that are locks.
     pub fn lock_names(&self) -> impl Iterator<Item = &str> {
         self.classes

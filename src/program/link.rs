@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::object::{ClassId, FunctionId, ModuleIndex};
-use crate::facts::{Class, Constant, Function, ModuleFacts, OpKind, Value, ValueId, Variable};
+use super::touching::{rewritten_names, touching_functions};
+use crate::facts::{Class, Function, ModuleFacts, OpKind, Value, ValueId, Variable};
 use crate::models::Models;
 use crate::source::name::Name;
 use crate::source::span::FileId;
@@ -74,6 +75,8 @@ pub struct Names {
     pub serving: FxHashSet<Name>,
     /// Classes of locks.
     pub locks: FxHashSet<Name>,
+    /// All classes that models describe.
+    pub classes: FxHashSet<Name>,
 }
 
 impl Table {
@@ -85,14 +88,14 @@ impl Table {
             }
             _ => false,
         });
-        let spawning = &names.spawning;
+        let rewritten = rewritten_names(facts, &names.spawning);
         let globals = facts.globals.iter().enumerate();
         let mut table = Self {
             globals: globals
                 .map(|(at, (name, _))| (*name, u32::try_from(at).unwrap_or(0)))
                 .collect(),
-            touching: touching_functions(facts, spawning),
-            rewritten: rewritten_names(facts, spawning),
+            touching: touching_functions(facts, names, &rewritten),
+            rewritten,
             serves,
             ..Self::default()
         };
@@ -134,76 +137,6 @@ pub fn class_of_method(facts: &ModuleFacts, function: &Function) -> Option<u32> 
 /// A folder that is no package and holds more modules than this is not one program.
 const MAX_LOOSE: u32 = 64;
 
-/// See [`Links::is_rewritten`].
-fn rewritten_names(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<Name> {
-    let mut names = Vec::new();
-    for (index, function) in facts.functions.iter().enumerate() {
-        // What is still being built nobody else sees, unless something that may start a thread was
-        // called before.
-        let mut seen = index != 0 && function.name.as_str() != "__init__";
-        let is_own = |base: ValueId| index == 0 || *function.value(base) == Value::Parameter(0);
-        for op in &function.ops {
-            match op.kind {
-                OpKind::Write { base, name, .. } if seen || !is_own(base) => names.push(name),
-                OpKind::WriteVariable {
-                    variable: Variable::Global(name) | Variable::Cell(name),
-                    ..
-                } if seen || index != 0 => names.push(name),
-                OpKind::Delete { name, .. } => names.push(name),
-                OpKind::Call(call) => {
-                    let call = &function.calls[call as usize];
-                    match *function.value(call.callee) {
-                        Value::Attribute { base, name, .. } => {
-                            seen |= is_own(base) || spawning.contains(&name);
-                        }
-                        Value::Global(_) | Value::Function(_) | Value::Captured(_) => seen = true,
-                        _ => {}
-                    }
-                    let arguments = function.list(call.arguments).iter();
-                    names.extend(arguments.filter_map(|&it| match *function.value(it) {
-                        Value::Constant(Constant::Text(text)) => text,
-                        _ => None,
-                    }));
-                }
-                _ => {}
-            }
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// See [`Links::touches`].
-fn touching_functions(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<bool> {
-    let mut touching: Vec<bool> = facts
-        .functions
-        .iter()
-        .map(|function| touches_itself(function, spawning))
-        .collect();
-    let mut by_name: FxHashMap<Name, Vec<usize>> = FxHashMap::default();
-    for (index, function) in facts.functions.iter().enumerate() {
-        for call in &function.calls {
-            if let Value::Attribute { name, .. } | Value::Global(name) | Value::Captured(name) =
-                function.value(call.callee)
-            {
-                by_name.entry(*name).or_default().push(index);
-            }
-        }
-    }
-    let mut pending: Vec<usize> = (0..touching.len()).filter(|&it| touching[it]).collect();
-    while let Some(index) = pending.pop() {
-        let name = facts.functions[index].name;
-        for &caller in by_name.get(&name).into_iter().flatten() {
-            if !touching[caller] {
-                touching[caller] = true;
-                pending.push(caller);
-            }
-        }
-    }
-    touching
-}
-
 /// A module that runs when it is imported: with `if __name__ == "__main__"`, or with a body that
 /// starts threads, a loop or its own `main`. Nobody imports it for its functions.
 pub fn is_program(facts: &ModuleFacts) -> bool {
@@ -227,43 +160,6 @@ pub fn is_program(facts: &ModuleFacts) -> bool {
                     _ => false,
                 }
         })
-}
-
-fn touches_itself(function: &Function, spawning: &FxHashSet<Name>) -> bool {
-    let is_outside = |value: ValueId| {
-        matches!(
-            function.value(value),
-            Value::Global(_) | Value::Read(_) | Value::Imported { .. } | Value::Class(_)
-        )
-    };
-    function.ops.iter().any(|op| match op.kind {
-        OpKind::ReadVariable { .. }
-        | OpKind::WriteVariable { .. }
-        | OpKind::Acquire { .. }
-        | OpKind::Release { .. }
-        | OpKind::Enter { .. } => true,
-        OpKind::Write { base, .. } | OpKind::Delete { base, .. } => {
-            is_outside(base) || function.name.as_str() == "__new__" || is_class(function, base)
-        }
-        OpKind::ItemWrite { base, .. } | OpKind::ItemDelete { base, .. } => is_outside(base),
-        OpKind::Call(call) => match function.value(function.calls[call as usize].callee) {
-            Value::Attribute { name, base, .. } => {
-                spawning.contains(name) || is_outside(*base) || is_class(function, *base)
-            }
-            Value::Global(name) => spawning.contains(name),
-            _ => false,
-        },
-        _ => false,
-    })
-}
-
-/// Whether a value is the `cls` of a class method.
-fn is_class(function: &Function, value: ValueId) -> bool {
-    matches!(function.value(value), Value::Parameter(0))
-        && function
-            .parameters
-            .first()
-            .is_some_and(|it| matches!(it.name.as_str(), "cls" | "klass" | "mcs"))
 }
 
 impl Links {

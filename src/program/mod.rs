@@ -17,6 +17,7 @@ pub mod reading;
 pub mod roots;
 pub mod summary;
 pub mod torn;
+mod touching;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -136,6 +137,7 @@ impl Program {
             spawning: roots::Shared::spawning_names(models),
             serving: models.serving_names().map(Name::new).collect(),
             locks: models.lock_names().map(Name::new).collect(),
+            classes: models.class_names().map(Name::new).collect(),
         };
         let last = memory.last().filter(|it| it.models == models.hash);
         let links = Links::new(modules, &names, last.as_ref().map(|it| &*it.links));
