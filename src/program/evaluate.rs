@@ -61,8 +61,10 @@ const CALL_ORIGIN: u32 = 1 << 31;
 /// Functions bound in more ways than this are bound by their receiver alone.
 const MAX_BINDINGS: u32 = 24;
 
-/// So many questions are answered for one module.
-const MAX_ANSWERS: u32 = 150_000;
+/// So many questions are answered for a module, and so many more for each call it makes itself: a
+/// module that uses much of a large package pays for its own size, not for that of the package.
+const ANSWERS_OF_A_MODULE: u32 = 12_000;
+const ANSWERS_FOR_EACH_CALL: u32 = 30;
 
 /// Longer chains of questions are cut: the rest is "not known".
 const MAX_QUESTIONS: u32 = 120;
@@ -87,7 +89,7 @@ pub struct Evaluator<'p> {
     bindings: FxHashMap<FunctionId, u32>,
     /// How many questions are open.
     depth: u32,
-    /// How many have been answered.
+    /// How many more will be answered.
     answers: u32,
 }
 
@@ -108,8 +110,16 @@ impl<'p> Evaluator<'p> {
             elements: FxHashMap::default(),
             bindings: FxHashMap::default(),
             depth: 0,
-            answers: 0,
+            answers: ANSWERS_OF_A_MODULE,
         }
+    }
+
+    /// Answers more questions: for a module that makes so many calls itself.
+    #[must_use]
+    pub fn for_calls(mut self, calls: usize) -> Self {
+        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+        self.answers = self.answers.saturating_add(ANSWERS_FOR_EACH_CALL.saturating_mul(calls));
+        self
     }
 
     /// The models of a library class and of those it extends, nearest first.
@@ -308,10 +318,10 @@ impl<'p> Evaluator<'p> {
         if let Some(&known) = self.values.get(&(frame, value)) {
             return known;
         }
-        if self.depth >= MAX_QUESTIONS || self.answers >= MAX_ANSWERS {
+        if self.depth >= MAX_QUESTIONS || self.answers == 0 {
             return SetId::UNKNOWN;
         }
-        self.answers += 1;
+        self.answers -= 1;
         self.values.insert((frame, value), SetId::UNKNOWN);
         self.depth += 1;
         let result = self.compute(frame, value);

@@ -131,7 +131,7 @@ impl<'p> Summaries<'p> {
         let own: usize = functions.iter().map(|it| it.calls.len()).sum();
         let budget = CALLS_OF_A_MODULE + CALLS_FOR_EACH_CALL * own;
         Self {
-            eval,
+            eval: eval.for_calls(own),
             module,
             follow: Follow::Package,
             known: FxHashMap::default(),
