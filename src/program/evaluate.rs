@@ -118,7 +118,9 @@ impl<'p> Evaluator<'p> {
     #[must_use]
     pub fn for_calls(mut self, calls: usize) -> Self {
         let calls = u32::try_from(calls).unwrap_or(u32::MAX);
-        self.answers = self.answers.saturating_add(ANSWERS_FOR_EACH_CALL.saturating_mul(calls));
+        self.answers = self
+            .answers
+            .saturating_add(ANSWERS_FOR_EACH_CALL.saturating_mul(calls));
         self
     }
 

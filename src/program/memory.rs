@@ -41,6 +41,11 @@ impl Memory {
         }
     }
 
+    /// Nothing is kept.
+    pub(super) fn is_forgetful(&self) -> bool {
+        self.forgetful
+    }
+
     /// What an evaluation notes of what it reads.
     pub(super) fn reads(&self) -> Reads {
         Reads::new(!self.forgetful)

@@ -214,10 +214,16 @@ impl Program {
             )
             .map(|record| record.key)
             .collect();
-        let matters = |record: &&Record| {
+        let matters = |record: &Record| {
             !matches!(record.action, Action::Access(_)) || written.contains(&record.key)
         };
-        for module in found.iter().map(|it| &it.value) {
+        // What is not kept for the next linking is moved.
+        let kept_roots = if memory.is_forgetful() {
+            Vec::new()
+        } else {
+            found.clone()
+        };
+        for module in found.into_iter().map(|it| it.value) {
             calls.extend(module.edges.iter().copied());
             coverage.calls += module.calls;
             coverage.unresolved_calls += module.unresolved;
@@ -229,11 +235,20 @@ impl Program {
                     .map(|(parent, number)| (parent + offset, number));
                 root
             }));
-            let kept = module.records.iter().filter(matters);
-            records.extend(kept.cloned().map(|mut record| {
+            let shifted = |mut record: Record| {
                 record.root += offset;
                 record
-            }));
+            };
+            match Arc::try_unwrap(module) {
+                Ok(module) => {
+                    let kept = module.records.into_iter().filter(|it| matters(it));
+                    records.extend(kept.map(shifted));
+                }
+                Err(module) => {
+                    let kept = module.records.iter().filter(|it| matters(it));
+                    records.extend(kept.cloned().map(shifted));
+                }
+            }
         }
         calls.sort_unstable();
         calls.dedup();
@@ -268,7 +283,7 @@ impl Program {
                 models: models.hash,
                 objects,
                 module_objects: shared.module_objects,
-                roots: found,
+                roots: kept_roots,
                 gil_calls,
             });
         }

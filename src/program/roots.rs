@@ -215,7 +215,7 @@ pub fn module_roots(
         result: ModuleRoots::default(),
         keys: FxHashMap::default(),
         frame_keys: FxHashMap::default(),
-        of_callers: FxHashSet::default(),
+        said: FxHashMap::default(),
         words: FxHashMap::default(),
     };
     finder.find();
@@ -236,8 +236,9 @@ struct Finder<'p> {
     result: ModuleRoots,
     keys: FxHashMap<ObjectId, u64>,
     frame_keys: FxHashMap<FrameId, u64>,
-    /// What callers do, to say it once.
-    of_callers: FxHashSet<u64>,
+    /// What callers do and which threads they start, with the trees that say so: once or twice is
+    /// enough.
+    said: FxHashMap<u64, Vec<u64>>,
     words: FxHashMap<Place, Name>,
 }
 
@@ -898,6 +899,9 @@ impl Finder<'_> {
             self.result.cuts += 1;
             return;
         }
+        if self.is_known_thread(spawn, entry, tree) {
+            return;
+        }
         let handles: Vec<u64> = spawn.handles.iter().map(|&it| self.key(it)).collect();
         let first = spawn
             .targets
@@ -970,12 +974,19 @@ impl Finder<'_> {
         }
     }
 
-    /// Whether another caller of the same kind does the same there: which caller it is makes no
-    /// difference to what may happen in parallel.
+    /// Whether others of the same kind do the same there: which of them it is makes no difference
+    /// to what may happen in parallel. Of callers that run beside themselves one says it all. Of
+    /// methods that run beside the threads of other methods two do: whatever tree a thread belongs
+    /// to, it is not that of both.
     fn is_known_of_callers(&mut self, root: u32, effect: &Effect) -> bool {
         use std::hash::{BuildHasher, Hash, Hasher};
         let who = &self.result.roots[root as usize];
-        if who.kind != RootKind::Caller || !effect.live.is_empty() || !effect.finished.is_empty() {
+        let needed = match (who.kind, who.group) {
+            (RootKind::Caller, _) => 1,
+            (RootKind::Main, Some(_)) => 2,
+            _ => return false,
+        };
+        if !effect.live.is_empty() || !effect.finished.is_empty() {
             return false;
         }
         let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
@@ -985,7 +996,34 @@ impl Finder<'_> {
         for held in effect.held.iter() {
             (held.lock, held.mode).hash(&mut hasher);
         }
-        !self.of_callers.insert(hasher.finish())
+        self.is_said_by(needed, hasher.finish(), who.entry)
+    }
+
+    /// Whether so many trees say a thing already, this one among them or not.
+    fn is_said_by(&mut self, needed: usize, thing: u64, tree: u64) -> bool {
+        let trees = self.said.entry(thing).or_default();
+        if trees.contains(&tree) {
+            // Twice in one tree, on two paths: kept where the tree's own order matters.
+            return needed == 1;
+        }
+        if trees.len() >= needed {
+            return true;
+        }
+        trees.push(tree);
+        false
+    }
+
+    /// Whether two trees of the same kind run this thread already.
+    fn is_known_thread(&mut self, spawn: &Spawn, entry: &Entry, tree: u64) -> bool {
+        use std::hash::{BuildHasher, Hash, Hasher};
+        if entry.group.is_none() && entry.callers == Callers::Single {
+            return false;
+        }
+        let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+        (entry.group, entry.kind, entry.many, entry.serial).hash(&mut hasher);
+        (&spawn.targets, &spawn.methods, spawn.at, &spawn.handles).hash(&mut hasher);
+        (spawn.many, spawn.interrupt, &spawn.distinct).hash(&mut hasher);
+        self.is_said_by(2, hasher.finish(), tree)
     }
 
     fn record(&mut self, root: u32, effect: &Effect, distinct: &[ObjectId]) {
