@@ -120,7 +120,7 @@ fn expected(rows: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn modules_for_x86_64_are_followed_through_their_code() {
+fn modules_are_followed_through_their_code_on_every_machine() {
     let decided = expected(&[
         ("declared", KEEPS),
         ("foreign", UNDECIDABLE),
@@ -131,39 +131,14 @@ fn modules_for_x86_64_are_followed_through_their_code() {
         ("single", TURNS_ON),
         ("used", TURNS_ON),
     ]);
-    assert_eq!(verdicts_of_platform("linux_x86_64"), decided);
-    assert_eq!(verdicts_of_platform("win_amd64"), decided);
-}
-
-#[test]
-fn modules_for_arm_are_told_by_their_tables() {
-    // What the code decides at run time stays undecided there: their code is not followed.
-    let decided = expected(&[
-        ("declared", KEEPS),
-        ("foreign", UNDECIDABLE),
-        ("runtime_free", UNDECIDABLE),
-        ("runtime_used", UNDECIDABLE),
-        ("setgil", UNDECIDABLE),
-        ("silent", TURNS_ON),
-        ("single", TURNS_ON),
-        ("used", TURNS_ON),
-    ]);
-    assert_eq!(verdicts_of_platform("linux_aarch64"), decided);
-    assert_eq!(verdicts_of_platform("macosx_arm64"), decided);
-}
-
-#[test]
-fn modules_for_intel_macs_are_followed_too() {
-    let verdicts = verdicts_of_platform("macosx_x86_64");
-    for (module, verdict) in [
-        ("declared", KEEPS),
-        ("setgil", KEEPS),
-        ("silent", TURNS_ON),
-        ("single", TURNS_ON),
-        ("used", TURNS_ON),
-        ("foreign", UNDECIDABLE),
+    for platform in [
+        "linux_x86_64",
+        "linux_aarch64",
+        "macosx_x86_64",
+        "macosx_arm64",
+        "win_amd64",
     ] {
-        assert_eq!(verdicts[module], verdict, "{module}");
+        assert_eq!(verdicts_of_platform(platform), decided, "{platform}");
     }
 }
 
@@ -637,6 +612,58 @@ fn damaged_environments_cost_a_line_each() {
     assert!(run.stdout.contains("bad.silent"), "{run:?}");
 }
 
+/// Root reads everything, so the command runs as nobody there, from where nobody may go.
+#[cfg(unix)]
+#[test]
+fn what_may_not_be_read_costs_a_line_each() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    let project = environment();
+    let at = |path: &str| project.path().join(path);
+    let site = "venv/lib/python3.14t/site-packages";
+    project.write(
+        &format!("{site}/other/used.{SUFFIX}"),
+        &module_bytes("used"),
+    );
+    project.write("uv.lock", b"version = 1\n");
+    wheel(&project, "w-1-cp314-cp314t-any.whl", &[("w.py", b"")]);
+    let forbidden = [
+        format!("{site}/good/declared.{SUFFIX}"),
+        format!("{site}/good-1.0.dist-info/RECORD"),
+        format!("{site}/other"),
+        "uv.lock".to_owned(),
+        "w-1-cp314-cp314t-any.whl".to_owned(),
+    ];
+    let allow = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for path in &forbidden {
+        allow(&at(path), 0o000);
+    }
+    allow(&project.path(), 0o755);
+    let arguments = ["audit", "venv", "uv.lock", "w-1-cp314-cp314t-any.whl"];
+    let mut command = project.command(&arguments);
+    if std::fs::metadata(project.path()).unwrap().uid() == 0 {
+        const NOBODY: u32 = 65534;
+        let binary = at("raceproof");
+        std::fs::copy(env!("CARGO_BIN_EXE_raceproof"), &binary).unwrap();
+        command = Command::new(binary);
+        command.args(arguments).current_dir(project.path());
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let run = finish(&mut command);
+    for path in &forbidden {
+        allow(&at(path), 0o755);
+    }
+    assert_eq!(run.code, 2, "{run:?}");
+    for path in &forbidden {
+        let line = format!("{path}: Permission denied");
+        assert!(run.stdout.contains(&line), "{line} in {run:?}");
+    }
+    assert!(run.stdout.contains("bad.silent"), "{run:?}");
+}
+
 #[test]
 fn editable_installs_are_looked_up_in_their_folder() {
     let project = environment();
@@ -1019,40 +1046,37 @@ fn the_page_works_in_a_browser() {
 
 // Importing
 
-/// A free-threaded CPython 3.14, from `$RACEPROOF_PYTHON` or the path. No package manager that
-/// `.ci/run` uses has one for every system, so its absence skips the test even there; a
-/// `$RACEPROOF_AUDIT_PYTHON` that is something else fails it.
+/// A free-threaded CPython 3.14 on a machine whose modules are among the fixtures:
+/// `RACEPROOF_PYTHON`, or `python3.14t`. No package manager that `.ci/run` uses has one for every
+/// system, so externals require it only where it is named.
 fn free_threaded_python() -> Option<PathBuf> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return None;
+    }
     let probe = "import sys, sysconfig; sys.exit(not (sysconfig.get_config_var('Py_GIL_DISABLED') and sys.version_info[:2] == (3, 14)))";
-    let fits = |path: &PathBuf| {
-        Command::new(path)
-            .args(["-c", probe])
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    let found = match std::env::var_os("RACEPROOF_AUDIT_PYTHON") {
-        Some(path) => {
-            let path = PathBuf::from(path);
-            assert!(fits(&path), "$RACEPROOF_AUDIT_PYTHON is no python3.14t");
-            Some(path)
-        }
-        None => std::env::var_os("RACEPROOF_PYTHON")
-            .into_iter()
-            .chain([std::ffi::OsString::from("python3.14t")])
-            .map(PathBuf::from)
-            .find(fits),
-    };
+    let named = std::env::var_os("RACEPROOF_PYTHON");
+    let expected = named.is_some();
+    let found = [named, Some("python3.14t".into())]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::from)
+        .find(|path| {
+            Command::new(path)
+                .args(["-c", probe])
+                .status()
+                .is_ok_and(|status| status.success())
+        });
+    if expected {
+        return external("a free-threaded CPython 3.14 in $RACEPROOF_PYTHON", found);
+    }
     if found.is_none() {
-        eprintln!("skipped: no python3.14t on the path or in $RACEPROOF_PYTHON");
+        eprintln!("skipped: no python3.14t");
     }
     found
 }
 
 #[test]
 fn imports_confirm_the_verdicts() {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return;
-    }
     let Some(python) = free_threaded_python() else {
         return;
     };
@@ -1102,6 +1126,180 @@ fn imports_confirm_the_verdicts() {
     assert_eq!(report["run_with"], python.to_str().unwrap());
 }
 
+/// Module to what importing it showed.
+fn observed(report: &Value) -> BTreeMap<String, String> {
+    report["modules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (
+                it["module"].as_str().unwrap().to_owned(),
+                it["observed"]["result"]
+                    .as_str()
+                    .unwrap_or("none")
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn members_of_wheels_are_imported_from_a_folder_that_is_removed() {
+    let Some(python) = free_threaded_python() else {
+        return;
+    };
+    let project = Project::new(&[("temporary/keep", "")]);
+    let name = "pkg-2.0-cp314-cp314t-manylinux_2_28_x86_64.whl";
+    wheel(
+        &project,
+        name,
+        &[
+            // The package needs one of its own files and another wheel.
+            (
+                "pkg/__init__.py",
+                b"import other\nfrom pathlib import Path\nassert Path(__file__).with_name('data.txt').exists()\n",
+            ),
+            ("pkg/data.txt", b"here"),
+            (&format!("pkg/declared.{SUFFIX}"), &module_bytes("declared")),
+            (
+                &format!("pkg-2.0.data/platlib/silent.{SUFFIX}"),
+                &module_bytes("silent"),
+            ),
+            ("pkg-2.0.data/scripts/run", b"#!python\n"),
+        ],
+    );
+    let other = "other-1.0-py3-none-any.whl";
+    wheel(&project, other, &[("other.py", b"")]);
+    let evil = "evil-1.0-cp314-cp314t-manylinux_2_28_x86_64.whl";
+    wheel(
+        &project,
+        evil,
+        &[
+            (&format!("used.{SUFFIX}"), &module_bytes("used")),
+            ("../escaped.py", b""),
+        ],
+    );
+    let run = |options: &[&str], wheels: &[&str]| {
+        let mut arguments = vec!["audit", "--no-code", "--output-format", "json"];
+        arguments.extend(options);
+        arguments.extend(wheels);
+        let run = finish(
+            project
+                .command(&arguments)
+                .env("RACEPROOF_PYTHON", &python)
+                .env("TMPDIR", project.path().join("temporary")),
+        );
+        let left: Vec<_> = std::fs::read_dir(project.path().join("temporary"))
+            .unwrap()
+            .map(|it| it.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["keep"], "{run:?}");
+        (run.code, json(&run))
+    };
+
+    let (code, report) = run(&["--run"], &[name, other]);
+    assert_eq!(code, 1, "{report}");
+    assert_eq!(
+        observed(&report),
+        expected(&[("pkg.declared", KEEPS), ("silent", TURNS_ON)])
+    );
+    assert_eq!(report["run_with"], python.to_str().unwrap());
+
+    // Alone it fails, and says why.
+    let (_, report) = run(&["--run"], &[name]);
+    assert_eq!(observed(&report)["pkg.declared"], "failed");
+    assert!(
+        report.to_string().contains("No module named 'other'"),
+        "{report}"
+    );
+
+    // What no honest wheel contains is refused as a whole.
+    let (code, report) = run(&["--run"], &[evil]);
+    assert_eq!(code, 2);
+    assert_eq!(observed(&report), expected(&[("used", "none")]));
+    assert!(
+        report.to_string().contains("not imported: member"),
+        "{report}"
+    );
+    assert!(!project.path().join("escaped.py").exists());
+
+    let (_, report) = run(&[], &[name, other]);
+    assert_eq!(report["run_with"], Value::Null);
+}
+
+#[test]
+fn imports_that_fail_crash_or_hang_are_told() {
+    let Some(python) = free_threaded_python() else {
+        return;
+    };
+    let project = environment();
+    let site = "venv/lib/python3.14t/site-packages";
+    for (package, code) in [
+        ("crashes", "import os\nos.abort()\n"),
+        ("hangs", "while True:\n    pass\n"),
+        ("raises", "raise ValueError('not today')\n"),
+        ("exits", "import os\nos._exit(7)\n"),
+        // A backport must not shadow the standard library.
+        ("json", "raise RuntimeError('shadows')\n"),
+        ("shadowed", "import json\njson.dumps\n"),
+    ] {
+        project.write(&format!("{site}/{package}/__init__.py"), code.as_bytes());
+        if package != "json" {
+            let module = format!("{site}/{package}/declared.{SUFFIX}");
+            project.write(&module, &module_bytes("declared"));
+        }
+    }
+    let python = python.to_str().unwrap();
+    let arguments = ["--run", "--python", python, "--timeout", "5", "venv"];
+    let report = audit_json(&project.path(), &arguments);
+    assert_eq!(
+        observed(&report),
+        expected(&[
+            ("bad.silent", TURNS_ON),
+            ("crashes.declared", "crashed"),
+            ("exits.declared", "crashed"),
+            ("good.declared", KEEPS),
+            ("hangs.declared", "timed-out"),
+            ("raises.declared", "failed"),
+            ("shadowed.declared", KEEPS),
+        ])
+    );
+    let text = audit(&project.path(), &arguments).stdout;
+    for line in [
+        "raises.declared: could not be imported: ValueError: not today",
+        "hangs.declared: could not be imported: the import did not end in time",
+        "crashed when imported (signal 6 (abort))",
+        "crashed when imported (exit code 7)",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[test]
+fn the_interpreter_is_found_as_for_explore() {
+    let folder = modules().join("linux_x86_64");
+    let file = format!("declared.{SUFFIX}");
+    // Nothing named is of use: every place that was looked at is named, in order.
+    let project = Project::new(&[("venv/bin/python", "no program")]);
+    let run = finish(
+        command::command(&folder, &["audit", "--no-code", "--run", &file])
+            .env("PATH", "")
+            .env("RACEPROOF_PYTHON", "/no/such/python")
+            .env("VIRTUAL_ENV", project.path().join("venv")),
+    );
+    assert_eq!(run.code, 2);
+    let places = [
+        "RACEPROOF_PYTHON=/no/such/python",
+        "virtual environment's",
+        "python3.14t:",
+        "python3:",
+    ];
+    let found: Vec<_> = places.iter().map(|it| run.stdout.find(it)).collect();
+    assert!(found.iter().all(Option::is_some), "{found:?} {run:?}");
+    assert!(found.is_sorted(), "{found:?} {run:?}");
+}
+
 #[test]
 fn run_without_an_interpreter_says_what_was_tried() {
     let folder = modules().join("linux_x86_64");
@@ -1149,7 +1347,7 @@ fn the_code_of_a_project_is_counted_and_its_classifier_compared() {
     );
     assert_eq!(report["summary"]["readiness"], "unproven");
     let text = project.run(&["audit"]).stdout;
-    assert!(text.contains("code: 1 files; findings:"), "{text}");
+    assert!(text.contains("Code: 1 file; "), "{text}");
     // An audit leaves nothing behind.
     assert!(!project.path().join(".raceproof_cache").exists());
 }

@@ -25,6 +25,11 @@ pub fn for_locked(name: &str, supplied: &Supplied, target: Target) -> String {
     }
 }
 
+/// For a module that is not ready and that no distribution owns.
+pub fn for_module(module: &Module, target: Target) -> String {
+    for_installed(&[module], None, &module.module, target)
+}
+
 /// For an installed distribution with the modules `modules`.
 pub fn for_installed(
     modules: &[&Module],

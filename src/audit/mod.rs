@@ -19,6 +19,7 @@ pub mod subject;
 pub mod supply;
 pub mod tag;
 pub mod target;
+mod unpack;
 pub mod verdict;
 pub mod wheel;
 
@@ -113,7 +114,14 @@ pub fn audit(request: &Request, code: Option<Code>, problems: Vec<Problem>) -> A
             request.target,
         ) {
             Ok(interpreter) => {
-                run::observe(&mut gathered.modules, &interpreter, run.timeout);
+                let problems = run::observe(
+                    &mut gathered.modules,
+                    &gathered.wheels,
+                    &gathered.sites,
+                    &interpreter,
+                    run.timeout,
+                );
+                gathered.problems.extend(problems);
                 run_with = Some(interpreter.path.display().to_string());
             }
             Err(message) => gathered.problems.push(Problem {
@@ -131,6 +139,9 @@ pub fn audit(request: &Request, code: Option<Code>, problems: Vec<Problem>) -> A
 struct Gathered {
     sources: Vec<String>,
     environments: Vec<PathBuf>,
+    /// Site-packages folders.
+    sites: Vec<PathBuf>,
+    wheels: Vec<PathBuf>,
     modules: Vec<Module>,
     installed: Vec<(String, environment::Installed)>,
     locks: Vec<(String, lockfile::Lock)>,
@@ -158,9 +169,11 @@ impl Gathered {
                 for contents in contents {
                     self.take_contents(contents, &source);
                 }
+                self.sites.extend(environment.sites);
             }
             Subject::Wheel(path) => {
                 self.take_contents(wheel::read_wheel(&path, request.target), &source);
+                self.wheels.push(path);
             }
             Subject::Module(path) => {
                 self.take_contents(environment::read_single(&path, request.target), &source);
@@ -334,15 +347,7 @@ fn installed_distribution(
                         "they do not need"
                     },
                 ),
-                _ => match &module.observed {
-                    Some(outcome::Observation::ReEnablesGil) => {
-                        format!("{}: turned the GIL on when imported", module.module)
-                    }
-                    Some(outcome::Observation::Crashed { how }) => {
-                        format!("{}: crashed when imported ({how})", module.module)
-                    }
-                    _ => format!("{}: {}", module.module, module.reason),
-                },
+                _ => format!("{}: {}", module.module, module.why()),
             },
         ),
     };

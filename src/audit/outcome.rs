@@ -85,9 +85,20 @@ pub struct Module {
     /// The audited environment, wheel or file it was found in.
     #[serde(skip)]
     pub source: String,
-    /// Site-packages folder it is imported from, for `--run`.
+    /// Site-packages folder it is imported from, for `--run`; a wheel has none until it is unpacked.
     #[serde(skip)]
     pub site: Option<PathBuf>,
+}
+
+impl Module {
+    /// Why it stands where it stands, in a clause: what importing it showed, or the verdict's reason.
+    pub fn why(&self) -> String {
+        match &self.observed {
+            Some(Observation::ReEnablesGil) => "turned the GIL on when imported".to_owned(),
+            Some(Observation::Crashed { how }) => format!("crashed when imported ({how})"),
+            _ => self.reason.clone(),
+        }
+    }
 }
 
 /// How a distribution reaches the target.

@@ -50,7 +50,8 @@ pub fn summary(
         }
     }
     if let Some(code) = code.filter(|code| code.errors > 0) {
-        unproven.push(format!("the project's own code ({} errors)", code.errors));
+        let errors = super::counted(code.errors, "error");
+        unproven.push(format!("the project's own code ({errors})"));
     }
     let count = |verdict| modules.iter().filter(|it| it.verdict == verdict).count();
     let readiness = if !blocked_by.is_empty() {

@@ -1,26 +1,30 @@
 //! Imports extension modules, each in a process of its own, to see what they do to the GIL.
 //!
-//! This executes the code of the audited packages; nothing else in the audit does. The interpreter
+//! This executes the code of the audited packages; nothing else in the audit does. Wheels are
+//! unpacked into a private folder for it, and only for it. The interpreter
 //! says on standard error which modules turn the GIL on: a `RuntimeWarning` for the first, and with
 //! `-v` a line for each later one (CPython, `_PyImport_CheckGILForModule`).
 
-use std::ffi::OsString;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+use tempfile::TempDir;
 
-use super::outcome::{Module, Observation, Verdict};
+use super::outcome::{Module, Observation, Problem, Verdict};
 use super::target::Target;
+use super::unpack::unpack;
+use crate::config::python::{Named, candidates, of_environment};
 
 /// What a module may print before we stop listening; `-v` alone prints some hundred kilobytes.
 const MAX_OUTPUT: u64 = 64 << 20;
 
-/// Imports the module named by the first argument, after putting the folders named by the others
-/// on the path.
-const IMPORT: &str = "import importlib, sys\nfor site in sys.argv[2:]:\n    sys.path.insert(0, site)\nimportlib.import_module(sys.argv[1])\n";
+/// Imports the module named by the first argument. The folders named by the others come after the
+/// standard library, which a backport must not shadow, and before the interpreter's own packages:
+/// it starts with `-S` for that.
+const IMPORT: &str = "import importlib, site, sys\nsys.path += sys.argv[2:]\nsite.main()\nimportlib.import_module(sys.argv[1])\n";
 
 /// Says whether an interpreter is free-threaded, and which version it is.
 const PROBE: &str = "import sys, sysconfig\nprint(int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))), *sys.version_info[:2])";
@@ -32,8 +36,8 @@ pub struct Interpreter {
     pub path: PathBuf,
 }
 
-/// Finds a free-threaded interpreter of version `target`: the one asked for, `$RACEPROOF_PYTHON`,
-/// those of the audited environments, and `python3.14t` and the like on the path.
+/// Finds a free-threaded interpreter of version `target`: the one `asked` for; or else
+/// `RACEPROOF_PYTHON`, those of the audited `environments`, and what [`candidates`] has besides.
 ///
 /// # Errors
 /// When none of them is one; the message lists what was tried.
@@ -42,39 +46,34 @@ pub fn find_interpreter(
     environments: &[PathBuf],
     target: Target,
 ) -> Result<Interpreter, String> {
-    let mut candidates: Vec<PathBuf> = Vec::new();
-    if let Some(asked) = asked {
-        candidates.push(asked.to_owned());
-    } else {
-        candidates.extend(std::env::var_os("RACEPROOF_PYTHON").map(PathBuf::from));
-        for root in environments {
-            for name in ["bin/python", "Scripts/python.exe"] {
-                let path = root.join(name);
-                if path.exists() {
-                    candidates.push(path);
-                }
-            }
-        }
-        candidates.push(PathBuf::from(format!("python{target}")));
-        candidates.push(PathBuf::from("python3"));
-        candidates.push(PathBuf::from("python"));
+    let mut looked_at = candidates(asked, &format!("python{target}"));
+    if asked.is_none() {
+        let after = looked_at
+            .iter()
+            .take_while(|it| it.from == Named::Variable)
+            .count();
+        let audited = environments.iter().filter_map(|root| of_environment(root));
+        looked_at.splice(after..after, audited);
     }
     let mut tried = Vec::new();
-    for candidate in candidates {
-        match probe(&candidate) {
+    for candidate in looked_at {
+        match probe(&candidate.path) {
             Ok((true, 3, minor)) if minor == u32::from(target.minor) => {
-                return Ok(Interpreter { path: candidate });
+                return Ok(Interpreter {
+                    path: candidate.path,
+                });
             }
             Ok((threaded, major, minor)) => tried.push(format!(
-                "{} is {major}.{minor}{}",
-                candidate.display(),
+                "{candidate} is {major}.{minor}{}",
                 if threaded { "t" } else { " with a GIL" }
             )),
-            Err(error) => tried.push(format!("{}: {error}", candidate.display())),
+            Err(error) => tried.push(format!("{candidate}: {error}")),
         }
     }
+    tried.dedup();
     Err(format!(
-        "no free-threaded CPython {target} to run with ({}); give one with --python",
+        "no free-threaded CPython {target} to import with ({}); name one with --python or \
+         RACEPROOF_PYTHON",
         tried.join("; ")
     ))
 }
@@ -96,29 +95,114 @@ fn probe(path: &Path) -> Result<(bool, u32, u32), String> {
     }
 }
 
-/// Imports every module that lies in a folder (members of wheels do not), and notes what it does.
-pub fn observe(modules: &mut [Module], interpreter: &Interpreter, timeout: Duration) {
+/// Imports every module and notes what it does. Found are also the packages in `sites` and in
+/// `wheels`, which are unpacked into a private folder for that; it is removed again. Returns what
+/// could not be unpacked or removed.
+pub fn observe(
+    modules: &mut [Module],
+    wheels: &[PathBuf],
+    sites: &[PathBuf],
+    interpreter: &Interpreter,
+    timeout: Duration,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let unpacked = match Unpacked::new(wheels, &mut problems) {
+        Ok(unpacked) => unpacked,
+        Err(error) => {
+            problems.push(problem(&std::env::temp_dir(), &error));
+            return problems;
+        }
+    };
+    for module in modules.iter_mut() {
+        if module.site.is_none() {
+            module.site = unpacked.site(&module.source).map(Path::to_owned);
+        }
+    }
+    let unpacked_to = unpacked.sites.iter().map(|(_, site)| site);
+    let sites: Vec<&PathBuf> = sites.iter().chain(unpacked_to).collect();
     modules.par_iter_mut().for_each(|module| {
         // A file the interpreter never looks at cannot be imported from.
         if let Some(site) = module.site.clone().filter(|_| !module.ignored) {
-            module.observed = Some(import(&module.module, &site, interpreter, timeout));
+            // Packages require each other across folders: the module's own comes first.
+            let others = sites.iter().filter(|it| ***it != site);
+            let path: Vec<&Path> = [&*site]
+                .into_iter()
+                .chain(others.map(|it| it.as_path()))
+                .collect();
+            module.observed = Some(import(&module.module, &path, interpreter, timeout));
         }
     });
+    problems.extend(unpacked.remove());
+    problems
 }
 
-fn import(module: &str, site: &Path, interpreter: &Interpreter, timeout: Duration) -> Observation {
+/// Wheels laid out in a private folder, which is removed with this value.
+struct Unpacked {
+    folder: Option<TempDir>,
+    /// A wheel's path, as it was given, and the folder it was unpacked to.
+    sites: Vec<(String, PathBuf)>,
+}
+
+impl Unpacked {
+    fn new(wheels: &[PathBuf], problems: &mut Vec<Problem>) -> io::Result<Self> {
+        let mut unpacked = Self {
+            folder: None,
+            sites: Vec::new(),
+        };
+        if wheels.is_empty() {
+            return Ok(unpacked);
+        }
+        let folder = TempDir::with_prefix("raceproof-audit-")?;
+        for (index, wheel) in wheels.iter().enumerate() {
+            let site = folder.path().join(index.to_string());
+            std::fs::create_dir(&site)?;
+            match unpack(wheel, &site) {
+                Ok(()) => unpacked.sites.push((wheel.display().to_string(), site)),
+                Err(error) => problems.push(Problem {
+                    path: wheel.display().to_string(),
+                    message: format!("not imported: {error}"),
+                    fatal: true,
+                }),
+            }
+        }
+        unpacked.folder = Some(folder);
+        Ok(unpacked)
+    }
+
+    fn site(&self, wheel: &str) -> Option<&Path> {
+        let found = self.sites.iter().find(|(source, _)| source == wheel)?;
+        Some(&found.1)
+    }
+
+    fn remove(self) -> Option<Problem> {
+        let folder = self.folder?;
+        let path = folder.path().to_owned();
+        let error = folder.close().err()?;
+        Some(problem(&path, &error))
+    }
+}
+
+fn problem(path: &Path, error: &io::Error) -> Problem {
+    Problem {
+        path: path.display().to_string(),
+        message: error.to_string(),
+        fatal: true,
+    }
+}
+
+/// Imports `module` in a process of its own, from `path` and what the interpreter has besides.
+fn import(
+    module: &str,
+    path: &[&Path],
+    interpreter: &Interpreter,
+    timeout: Duration,
+) -> Observation {
     let failed = |error: String| Observation::Failed { error };
-    let arguments: [OsString; 5] = [
-        "-v".into(),
-        "-c".into(),
-        IMPORT.into(),
-        module.into(),
-        site.into(),
-    ];
     // The user's own switches must not hide what the module does. The folder it starts in is not
     // on the path: `-c` puts the current folder first, so we start in one that holds no modules.
     let child = Command::new(&interpreter.path)
-        .args(arguments)
+        .args(["-S", "-v", "-c", IMPORT, module])
+        .args(path)
         .env_remove("PYTHON_GIL")
         .env_remove("PYTHONWARNINGS")
         .env("PYTHONSAFEPATH", "1")

@@ -21,7 +21,7 @@ const MAX_RATIO: u64 = 200;
 /// Members below this size may compress as well as they like.
 const SMALL: u64 = 16 << 20;
 /// Entries of the archive's directory.
-const MAX_MEMBERS: usize = 200_000;
+pub(super) const MAX_MEMBERS: usize = 200_000;
 
 /// Reads the wheel at `path`.
 pub fn read_wheel(path: &Path, target: Target) -> Contents {
@@ -103,7 +103,7 @@ pub fn read_wheel(path: &Path, target: Target) -> Contents {
             continue;
         }
         let (size, packed) = (member.size(), member.compressed_size());
-        if size > MAX_MEMBER || (size > SMALL && size / MAX_RATIO > packed) {
+        if is_suspicious(size, packed) {
             contents.problems.push(problem(format!(
                 "member `{}` claims {size} bytes from {packed}; not read, it may be a zip bomb",
                 name.escape_debug()
@@ -136,16 +136,14 @@ pub fn read_wheel(path: &Path, target: Target) -> Contents {
         .map_init(
             || archive.clone(),
             |archive, (index, name)| {
-                let (folder, base) = name.rsplit_once('/').unwrap_or(("", name));
+                let base = name.rsplit('/').next().unwrap_or(name);
                 let Some((stem, abi)) = module_file(base) else {
                     return Ok(None);
                 };
                 let bytes = read_member(archive, *index).map_err(|error| error.to_string())?;
-                // `name.data/platlib/` is where a wheel keeps files for the root.
-                let folder = match folder.split_once(".data/platlib") {
-                    Some((_, rest)) => rest,
-                    None => folder,
-                };
+                let folder = root_folder(name)
+                    .and_then(|inner| inner.rsplit_once('/'))
+                    .map_or("", |(folder, _)| folder);
                 judge(&bytes, dotted_name(folder, stem), stem, &abi, target)
             },
         )
@@ -167,6 +165,22 @@ pub fn read_wheel(path: &Path, target: Target) -> Contents {
     contents.distributions.push(distribution);
     pass_over(&mut contents, target);
     contents
+}
+
+/// Whether a member of `size` bytes, kept in `packed`, is larger than an honest one.
+pub(super) fn is_suspicious(size: u64, packed: u64) -> bool {
+    size > MAX_MEMBER || (size > SMALL && size / MAX_RATIO > packed)
+}
+
+/// Where a member lies below site-packages once installed. `None` for files that an installer
+/// puts elsewhere: scripts, headers, data (PEP 427).
+pub(super) fn root_folder(member: &str) -> Option<&str> {
+    let (first, rest) = member.split_once('/').unwrap_or(("", member));
+    if !first.ends_with(".data") {
+        return Some(member);
+    }
+    rest.strip_prefix("platlib/")
+        .or_else(|| rest.strip_prefix("purelib/"))
 }
 
 fn read_member(archive: &mut ZipArchive<Cursor<&[u8]>>, index: usize) -> std::io::Result<Vec<u8>> {

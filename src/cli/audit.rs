@@ -188,7 +188,7 @@ fn conclude(args: &AuditArgs, request: &Request) -> Result<ExitCode, Failure> {
             OutputFormat::Html => Format::Html,
         };
         output::write_result(args.output_file.as_deref(), |out, style| {
-            report::write(&audit, format, style.colour, out)
+            report::write(&audit, format, style.colour, style.width, out)
         })?;
     }
 

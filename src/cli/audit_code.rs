@@ -164,7 +164,9 @@ fn declared_stage(root: &Path) -> Option<String> {
 fn remark(code: &Code) -> String {
     let found = match (code.errors, code.warnings) {
         (0, 0) => "`raceproof check` finds nothing against it".to_owned(),
-        (0, warnings) => format!("`raceproof check` has {warnings} warnings"),
+        (0, 1) => "`raceproof check` finds 1 warning".to_owned(),
+        (0, warnings) => format!("`raceproof check` finds {warnings} warnings"),
+        (1, _) => "`raceproof check` finds 1 error".to_owned(),
         (errors, _) => format!("`raceproof check` finds {errors} errors"),
     };
     match &code.classifier {

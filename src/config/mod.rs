@@ -3,10 +3,12 @@
 //! [`find`] looks for the project, [`Table::read`] reads what is written there, and
 //! [`Settings::resolve`] puts it together with the defaults. The root of a project is the nearest
 //! directory upwards with a `raceproof.toml` or a `pyproject.toml`; its table is the only one that
-//! counts, and `raceproof.toml` goes before `pyproject.toml`.
+//! counts, and `raceproof.toml` goes before `pyproject.toml`. Which Python is meant is in
+//! `python.rs`.
 
 mod error;
 mod find;
+pub mod python;
 mod settings;
 mod table;
 

@@ -1,8 +1,9 @@
 //! Which Python runs the program.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::config::python::{Named, candidates};
 
 /// Oldest version the agent runs on.
 pub const OLDEST: (u32, u32) = (3, 9);
@@ -37,32 +38,18 @@ impl Interpreter {
     }
 }
 
-/// Finds an interpreter: `wanted`, `RACEPROOF_PYTHON`, the active virtual environment,
-/// `python3.14t`, `python3`; the first that is named or exists is taken.
+/// Finds an interpreter among the [`candidates`]: the first that the user named, or that exists.
 ///
 /// # Errors
 /// There is none, it does not run, or it is older than [`OLDEST`]: a sentence that says which.
 pub fn find(wanted: Option<&Path>) -> Result<Interpreter, String> {
-    if let Some(path) = wanted {
-        return ask(path).map_err(|why| format!("--python {}: {why}", path.display()));
-    }
-    if let Some(path) = env::var_os("RACEPROOF_PYTHON").filter(|it| !it.is_empty()) {
-        let path = PathBuf::from(path);
-        return ask(&path).map_err(|why| format!("RACEPROOF_PYTHON={}: {why}", path.display()));
-    }
-    if let Some(directory) = env::var_os("VIRTUAL_ENV").filter(|it| !it.is_empty()) {
-        let folder = if cfg!(windows) { "Scripts" } else { "bin" };
-        let path = PathBuf::from(directory).join(folder).join("python");
-        if path.exists() {
-            return ask(&path)
-                .map_err(|why| format!("virtual environment {}: {why}", path.display()));
-        }
-    }
     let mut last = String::new();
-    for name in ["python3.14t", "python3"] {
-        match ask(Path::new(name)) {
+    for candidate in candidates(wanted, "python3.14t") {
+        match ask(&candidate.path) {
             Ok(found) => return Ok(found),
-            Err(why) => last = format!("{name}: {why}"),
+            Err(why) if candidate.from == Named::Path => last = format!("{candidate}: {why}"),
+            // What was named is meant, whatever else there is.
+            Err(why) => return Err(format!("{candidate}: {why}")),
         }
     }
     Err(format!(

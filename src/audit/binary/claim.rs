@@ -44,8 +44,8 @@ impl Initialisation {
 /// Reads what the module behind `hook` declares.
 pub fn claim(image: &Image<'_>, hook: &Hook) -> Claim {
     match image.architecture {
-        Architecture::X86_64 => claim_of_code(image, hook),
-        Architecture::Aarch64 | Architecture::Other64 => claim_of_tables(image, hook),
+        Architecture::X86_64 | Architecture::Aarch64 => claim_of_code(image, hook),
+        Architecture::Other64 => claim_of_tables(image, hook),
         Architecture::Unsupported => {
             Claim::Unknown("32-bit and big-endian binaries are not read".into())
         }

@@ -22,7 +22,7 @@ pub enum Format {
 pub enum Architecture {
     /// 64-bit x86, whose code we can follow.
     X86_64,
-    /// 64-bit Arm, whose tables we can read.
+    /// 64-bit Arm, whose code we can follow too.
     Aarch64,
     /// Another 64-bit little-endian machine: tables only.
     Other64,

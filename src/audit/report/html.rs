@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::super::outcome::{Audit, Observation};
-use super::{caveat, headline};
+use super::{caveat, code_counts, headline};
 
 const STYLE: &str = include_str!("audit.css");
 const SCRIPT: &str = include_str!("audit.js");
@@ -107,19 +107,10 @@ pub fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     if let Some(code) = &audit.code {
-        write!(
+        writeln!(
             out,
-            "<h2>The project's code</h2>\n<p>{} files; findings: {} errors, {} warnings, {} infos; \
-             {} places of shared module state, {} uses of process-wide state, {} thread starts, \
-             {} locks. {}</p>\n",
-            code.files,
-            code.errors,
-            code.warnings,
-            code.infos,
-            code.module_state,
-            code.process_wide,
-            code.thread_starts,
-            code.locks,
+            "<h2>The project's code</h2>\n<p>{} {}</p>",
+            escaped(&code_counts(code)),
             escaped(&code.remark)
         )?;
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::super::outcome::{Audit, Standing};
-use super::{caveat, headline};
+use super::{caveat, code_counts, counts, headline};
 
 /// Writes it.
 ///
@@ -12,17 +12,9 @@ use super::{caveat, headline};
 pub fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# Free-threading audit for {}\n", audit.target)?;
     writeln!(out, "**{}**\n", cell(&headline(audit)))?;
-    let summary = &audit.summary;
-    writeln!(
-        out,
-        "{} distributions, {} extension modules: {} keep the GIL off, {} re-enable it, {} cannot be loaded, {} undecidable.\n",
-        summary.distributions,
-        summary.modules,
-        summary.keeps_gil_off,
-        summary.re_enables_gil,
-        summary.cannot_load,
-        summary.undecidable
-    )?;
+    if let Some(counts) = counts(audit) {
+        writeln!(out, "{counts}\n")?;
+    }
     let open = audit
         .distributions
         .iter()
@@ -67,19 +59,10 @@ pub fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
     }
     if let Some(code) = &audit.code {
-        writeln!(
-            out,
-            "Code: {} files, {} errors, {} warnings, {} infos; {} places of shared module state, {} uses of process-wide state, {} thread starts, {} locks. {}\n",
-            code.files,
-            code.errors,
-            code.warnings,
-            code.infos,
-            code.module_state,
-            code.process_wide,
-            code.thread_starts,
-            code.locks,
-            cell(&code.remark)
-        )?;
+        writeln!(out, "{}\n", code_counts(code))?;
+        if !code.remark.is_empty() {
+            writeln!(out, "Code: {}.\n", cell(&code.remark))?;
+        }
     }
     for problem in &audit.problems {
         writeln!(

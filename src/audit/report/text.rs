@@ -1,10 +1,12 @@
-//! The table for the terminal: worst first, ready distributions counted, not listed.
+//! The table for the terminal: worst first, what is ready counted, not listed.
 
 use std::io::{self, Write};
 
+use super::super::advice;
 use super::super::outcome::{Audit, Distribution, Observation, Standing};
+use super::super::readiness::standing_of;
 use super::super::run::contradicts;
-use super::{caveat, headline};
+use super::{caveat, code_counts, counts, headline};
 
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
@@ -12,195 +14,201 @@ const GREEN: &str = "\x1b[32m";
 const BOLD: &str = "\x1b[1m";
 const RESET: &str = "\x1b[0m";
 
-/// Writes the table.
+/// Writes the table, in lines of about `width` columns.
 ///
 /// # Errors
 /// What writing says.
-pub fn write(audit: &Audit, colour: bool, out: &mut dyn Write) -> io::Result<()> {
-    let paint = |code: &str, text: &str| {
-        if colour {
+pub fn write(audit: &Audit, colour: bool, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page { colour, width, out };
+    let listed = rows(audit);
+    page.table(&listed)?;
+    if !listed.is_empty() {
+        page.text("", "")?;
+    }
+    page.contradictions(audit)?;
+    page.problems(audit)?;
+    if let Some(code) = &audit.code {
+        page.text("", &code_counts(code))?;
+        if !code.remark.is_empty() {
+            page.text("", &format!("Code: {}.", code.remark))?;
+        }
+    }
+    if let Some(counts) = counts(audit) {
+        page.text("", &counts)?;
+        page.text("", caveat(audit))?;
+    }
+    let answer = page.painted(
+        &format!("{BOLD}{}", colour_of(audit.summary.readiness)),
+        &printable(&headline(audit)),
+    );
+    page.text("", &answer)
+}
+
+/// A row of the table: distributions that differ in nothing but their name, or one module that
+/// none owns.
+struct Row {
+    standing: Standing,
+    labels: Vec<String>,
+    reason: String,
+    advice: String,
+}
+
+impl Row {
+    fn label(&self) -> String {
+        match &self.labels[..] {
+            [one] => printable(one),
+            several => format!("{} distributions", several.len()),
+        }
+    }
+}
+
+/// What is not ready, in the order of the audit: worst first.
+fn rows(audit: &Audit) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let open = |it: &&Distribution| it.standing != Standing::Ready;
+    for distribution in audit.distributions.iter().filter(open) {
+        let label = format!("{} {}", distribution.name, distribution.version)
+            .trim_end()
+            .to_owned();
+        let twin = rows.iter_mut().find(|row| {
+            row.standing == distribution.standing
+                && row.reason == distribution.reason
+                && row.advice == distribution.advice
+        });
+        match twin {
+            Some(row) if row.labels.contains(&label) => {}
+            Some(row) => row.labels.push(label),
+            None => rows.push(Row {
+                standing: distribution.standing,
+                labels: vec![label],
+                reason: distribution.reason.clone(),
+                advice: distribution.advice.clone(),
+            }),
+        }
+    }
+    for module in &audit.modules {
+        let standing = standing_of(module);
+        if module.distribution.is_empty() && standing != Standing::Ready {
+            rows.push(Row {
+                standing,
+                labels: vec![module.module.clone()],
+                reason: module.why(),
+                advice: advice::for_module(module, audit.target),
+            });
+        }
+    }
+    rows
+}
+
+fn colour_of(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Ready => GREEN,
+        Standing::Unproven => YELLOW,
+        Standing::Blocked => RED,
+    }
+}
+
+/// The terminal.
+struct Page<'o> {
+    colour: bool,
+    width: usize,
+    out: &'o mut dyn Write,
+}
+
+impl Page<'_> {
+    fn painted(&self, code: &str, text: &str) -> String {
+        if self.colour {
             format!("{code}{text}{RESET}")
         } else {
             text.to_owned()
         }
-    };
-    let standing_colour = |standing| match standing {
-        Standing::Ready => GREEN,
-        Standing::Unproven => YELLOW,
-        Standing::Blocked => RED,
-    };
-
-    let listed: Vec<&Distribution> = audit
-        .distributions
-        .iter()
-        .filter(|it| it.standing != Standing::Ready)
-        .collect();
-    let orphans: Vec<_> = audit
-        .modules
-        .iter()
-        .filter(|it| {
-            it.distribution.is_empty()
-                && super::super::readiness::standing_of(it) != Standing::Ready
-        })
-        .collect();
-    let label = |distribution: &Distribution| {
-        format!("{} {}", distribution.name, distribution.version)
-            .trim_end()
-            .to_owned()
-    };
-    // Distributions that differ in nothing but their name share a line.
-    let mut groups: Vec<(&Distribution, Vec<String>)> = Vec::new();
-    for distribution in &listed {
-        let same = |it: &&mut (&Distribution, Vec<String>)| {
-            it.0.standing == distribution.standing
-                && it.0.reason == distribution.reason
-                && (it.0.advice == distribution.advice || it.0.modules > 0)
-                && (it.0.modules == 0) == (distribution.modules == 0)
-        };
-        match groups.iter_mut().find(same) {
-            Some((_, labels)) if labels.contains(&label(distribution)) => {}
-            Some((_, labels)) => labels.push(label(distribution)),
-            None => groups.push((distribution, vec![label(distribution)])),
-        }
     }
-    let width = groups
-        .iter()
-        .filter(|(_, labels)| labels.len() == 1)
-        .map(|(_, labels)| labels[0].chars().count())
-        .chain(orphans.iter().map(|it| it.module.chars().count()))
-        .max()
-        .unwrap_or(0)
-        .min(48);
-    let row = |out: &mut dyn Write,
-               standing: Standing,
-               label: &str,
-               reason: &str,
-               advice: &str|
-     -> io::Result<()> {
-        let word = paint(
-            standing_colour(standing),
-            &format!("{:8}", standing.as_str()),
-        );
-        writeln!(out, "{word}  {label:width$}  {}", printable(reason))?;
-        if !advice.is_empty() {
-            writeln!(out, "{:8}  {:width$}  -> {advice}", "", "")?;
-        }
-        Ok(())
-    };
-    for (distribution, labels) in &groups {
-        let label = match &labels[..] {
-            [one] => one.clone(),
-            several => format!("{} distributions", several.len()),
-        };
-        row(
-            out,
-            distribution.standing,
-            &printable(&label),
-            &distribution.reason,
-            &distribution.advice,
-        )?;
-        if labels.len() > 1 {
-            for line in wrapped(labels, 88) {
-                writeln!(out, "{:8}    {}", "", printable(&line))?;
+
+    /// `text` after `head`; what does not fit goes on below it.
+    fn text(&mut self, head: &str, text: &str) -> io::Result<()> {
+        let indent = " ".repeat(textwrap::core::display_width(head));
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(head)
+            .subsequent_indent(&indent)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        let text = textwrap::fill(text, options);
+        writeln!(self.out, "{}", text.trim_end())
+    }
+
+    fn table(&mut self, rows: &[Row]) -> io::Result<()> {
+        let label_width = rows
+            .iter()
+            .map(|row| row.label().chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(self.width / 3);
+        for row in rows {
+            let word = format!("{:8}", row.standing.as_str());
+            let word = self.painted(colour_of(row.standing), &word);
+            let label = row.label();
+            let indent = format!("{:8}  {:label_width$}  ", "", "");
+            if label.chars().count() > label_width {
+                self.text("", &format!("{word}  {label}"))?;
+                self.text(&indent, &printable(&row.reason))?;
+            } else {
+                let head = format!("{word}  {label:label_width$}  ");
+                self.text(&head, &printable(&row.reason))?;
+            }
+            if !row.advice.is_empty() {
+                self.text(&format!("{indent}-> "), &printable(&row.advice))?;
+            }
+            if row.labels.len() > 1 {
+                for line in wrapped(&row.labels, self.width.saturating_sub(12)) {
+                    writeln!(self.out, "{:8}    {}", "", printable(&line))?;
+                }
             }
         }
-    }
-    for module in &orphans {
-        let standing = super::super::readiness::standing_of(module);
-        row(
-            out,
-            standing,
-            &printable(&module.module),
-            &module.reason,
-            "",
-        )?;
-    }
-    if !listed.is_empty() || !orphans.is_empty() {
-        writeln!(out)?;
+        Ok(())
     }
 
-    for module in audit.modules.iter().filter(|it| contradicts(it)) {
-        writeln!(
-            out,
-            "{}: the file says {}, importing it says otherwise; please report this",
-            printable(&module.module),
-            module.verdict.as_str()
-        )?;
-    }
-    let failed: Vec<_> = audit
-        .modules
-        .iter()
-        .filter_map(|it| match &it.observed {
-            Some(Observation::Failed { error }) => Some((it, error.as_str())),
-            Some(Observation::TimedOut) => Some((it, "the import did not end in time")),
-            _ => None,
-        })
-        .collect();
-    for (module, error) in &failed {
-        writeln!(
-            out,
-            "{}: could not be imported: {}",
-            printable(&module.module),
-            printable(error)
-        )?;
-    }
-    for problem in &audit.problems {
-        let word = if problem.fatal {
-            paint(RED, "not read")
-        } else {
-            "note".to_owned()
-        };
-        writeln!(
-            out,
-            "{word}: {}: {}",
-            printable(&problem.path),
-            printable(&problem.message)
-        )?;
-    }
-    if !audit.problems.is_empty() || !failed.is_empty() {
-        writeln!(out)?;
-    }
-
-    let summary = &audit.summary;
-    if let Some(code) = &audit.code {
-        writeln!(
-            out,
-            "code: {} files; findings: {} errors, {} warnings, {} infos; {} places of shared module \
-             state, {} uses of process-wide state, {} thread starts, {} locks",
-            code.files,
-            code.errors,
-            code.warnings,
-            code.infos,
-            code.module_state,
-            code.process_wide,
-            code.thread_starts,
-            code.locks
-        )?;
-        if !code.remark.is_empty() {
-            writeln!(out, "code: {}", printable(&code.remark))?;
+    fn contradictions(&mut self, audit: &Audit) -> io::Result<()> {
+        for module in audit.modules.iter().filter(|it| contradicts(it)) {
+            let text = format!(
+                "{}: the file says {}, importing it says otherwise; please report this",
+                printable(&module.module),
+                module.verdict.as_str()
+            );
+            self.text("", &text)?;
         }
+        Ok(())
     }
-    let ready = audit.distributions.len() - listed.len();
-    writeln!(
-        out,
-        "{} distributions ({ready} ready), {} extension modules: {} keep the GIL off, {} re-enable \
-         it, {} cannot be loaded, {} undecidable",
-        summary.distributions,
-        summary.modules,
-        summary.keeps_gil_off,
-        summary.re_enables_gil,
-        summary.cannot_load,
-        summary.undecidable
-    )?;
-    writeln!(out, "{}", caveat(audit))?;
-    writeln!(
-        out,
-        "{}",
-        paint(
-            &format!("{BOLD}{}", standing_colour(summary.readiness)),
-            &printable(&headline(audit))
-        )
-    )
+
+    /// What could not be imported, read, or is worth a line. Paths stay whole, to be copied.
+    fn problems(&mut self, audit: &Audit) -> io::Result<()> {
+        let mut any = false;
+        for module in &audit.modules {
+            let error = match &module.observed {
+                Some(Observation::Failed { error }) => error.as_str(),
+                Some(Observation::TimedOut) => "the import did not end in time",
+                _ => continue,
+            };
+            any = true;
+            let module = printable(&module.module);
+            let error = printable(error);
+            writeln!(self.out, "{module}: could not be imported: {error}")?;
+        }
+        for problem in &audit.problems {
+            any = true;
+            let word = if problem.fatal {
+                self.painted(RED, "not read")
+            } else {
+                "note".to_owned()
+            };
+            let path = printable(&problem.path);
+            let message = printable(&problem.message);
+            writeln!(self.out, "{word}: {path}: {message}")?;
+        }
+        if any {
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
 }
 
 /// Joins names with commas into lines of about `width` characters.

@@ -2,10 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
-use iced_x86::{ConditionCode, Register};
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::vector::{Half, UNKNOWN, vector_index};
 use crate::audit::binary::definition::{GilSlot, Memory};
 use crate::audit::binary::image::Image;
 
@@ -14,6 +12,37 @@ const FRAME_CELLS: u64 = 24;
 
 /// A number, when it is known.
 pub type Value = Option<u64>;
+
+/// Half a vector register, as two words: structures have padding of that size, so a slot's number is
+/// known where the bytes beside it are not.
+pub(super) type Half = [Value; 2];
+
+/// Nothing known.
+pub(super) const UNKNOWN: Half = [None; 2];
+
+pub(super) fn split(value: Value) -> Half {
+    [
+        value.map(|it| it & u64::from(u32::MAX)),
+        value.map(|it| it >> 32),
+    ]
+}
+
+pub(super) fn join(half: Half) -> Value {
+    half[0].zip(half[1]).map(|(low, high)| low | high << 32)
+}
+
+/// Where a machine's calling convention keeps things, as positions in [`State::general`]. The
+/// result is at position 0 everywhere.
+pub(super) struct Convention {
+    pub arguments: &'static [usize],
+    /// What a call leaves unknown.
+    pub clobbered: &'static [usize],
+    /// What distinguishes two paths that meet: registers that survive calls, and the result.
+    pub surviving: &'static [usize],
+    pub stack: usize,
+    /// A call pushes the return address.
+    pub pushes_return: bool,
+}
 
 /// Comparison results; `None` is unknown.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,15 +53,37 @@ pub(super) struct Flags {
     pub overflow: Option<bool>,
 }
 
+/// Eight bytes of memory; bit n of the masks is byte n.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Cell {
+    pub bytes: [u8; 8],
+    pub known: u8,
+    /// Known or not, something was stored there.
+    pub written: u8,
+}
+
+impl Cell {
+    /// The whole of it. The upper half of a cell of which only the lower one was ever written is
+    /// padding: compilers copy it along, and nothing depends on what it holds.
+    fn whole(&self) -> Option<u64> {
+        let padded = self.known == 0x0f && self.written == 0x0f;
+        if padded {
+            Some(u64::from_le_bytes(self.bytes) & mask(4))
+        } else {
+            (self.known == 0xff).then(|| u64::from_le_bytes(self.bytes))
+        }
+    }
+}
+
 /// One path: registers, memory written so far, and what the interpreter was told.
 #[derive(Debug, Clone)]
 pub(super) struct State {
     pub ip: u64,
-    pub general: [Value; 16],
+    pub general: [Value; 32],
     pub vector: Vec<[Half; 2]>,
     pub flags: Flags,
-    /// Written memory in 8-byte cells: bytes, and which of them are known.
-    pub memory: FxHashMap<u64, ([u8; 8], u8)>,
+    /// Written memory, by the address of its cell.
+    pub memory: FxHashMap<u64, Cell>,
     /// Where calls return to. Return addresses are kept apart from the stack, which unknown code
     /// may have written.
     pub calls: Vec<u64>,
@@ -61,16 +112,22 @@ pub(super) fn read(state: &State, image: &Image<'_>, address: u64, size: u64) ->
     if untouched(address) && untouched(last) {
         return image.read(address, size);
     }
+    if size == 8
+        && address & 7 == 0
+        && let Some(cell) = state.memory.get(&address)
+    {
+        return cell.whole();
+    }
     let mut value = 0;
     for index in 0..size.min(8) {
         let at = address.wrapping_add(index);
         let byte = match state.memory.get(&(at & !7)) {
-            Some((bytes, known)) => {
+            Some(cell) => {
                 let position = (at & 7) as usize;
-                if known & (1 << position) == 0 {
+                if cell.known & (1 << position) == 0 {
                     return None;
                 }
-                bytes[position]
+                cell.bytes[position]
             }
             None => image.byte(at)?,
         };
@@ -94,14 +151,13 @@ pub(super) fn sign_extend(value: u64, size: usize) -> u64 {
 
 /// Two paths that meet again with the same history are one: what the interpreter was told, where
 /// calls return to, the registers that survive calls, and the stack frame.
-pub(super) fn history(state: &State) -> u64 {
-    const SURVIVING: [usize; 8] = [0, 3, 4, 5, 12, 13, 14, 15];
+pub(super) fn history(state: &State, convention: &Convention) -> u64 {
     let mut hasher = FxHasher::default();
     (&state.calls, &state.definitions, &state.modules).hash(&mut hasher);
-    for position in SURVIVING {
+    for &position in convention.surviving {
         state.general[position].hash(&mut hasher);
     }
-    if let Some(stack) = state.general[4] {
+    if let Some(stack) = state.general[convention.stack] {
         for cell in 0..FRAME_CELLS {
             state
                 .memory
@@ -110,83 +166,4 @@ pub(super) fn history(state: &State) -> u64 {
         }
     }
     hasher.finish()
-}
-
-pub(super) fn register(state: &State, register: Register) -> Value {
-    if !register.is_gpr() {
-        return match register {
-            Register::RIP => Some(state.ip),
-            _ => None,
-        };
-    }
-    let value = state.general[register.full_register().number() % 16]?;
-    Some(match register.size() {
-        8 => value,
-        4 => value & mask(4),
-        2 => value & mask(2),
-        _ if is_high_byte(register) => value >> 8 & 0xff,
-        _ => value & 0xff,
-    })
-}
-
-pub(super) fn is_high_byte(register: Register) -> bool {
-    matches!(
-        register,
-        Register::AH | Register::BH | Register::CH | Register::DH
-    )
-}
-
-pub(super) fn set_register(state: &mut State, register: Register, value: Value) {
-    if let Some(index) = vector_index(register) {
-        state.vector[index] = [UNKNOWN; 2];
-        return;
-    }
-    if !register.is_gpr() {
-        return;
-    }
-    let slot = &mut state.general[register.full_register().number() % 16];
-    *slot = match register.size() {
-        8 => value,
-        4 => value.map(|it| it & mask(4)),
-        2 => slot
-            .zip(value)
-            .map(|(old, new)| old & !mask(2) | new & mask(2)),
-        _ if is_high_byte(register) => slot
-            .zip(value)
-            .map(|(old, new)| old & !0xff00 | (new & 0xff) << 8),
-        _ => slot.zip(value).map(|(old, new)| old & !0xff | new & 0xff),
-    };
-}
-
-pub(super) fn condition(flags: Flags, code: ConditionCode) -> Option<bool> {
-    let Flags {
-        zero,
-        sign,
-        carry,
-        overflow,
-    } = flags;
-    let less = sign.zip(overflow).map(|(sign, overflow)| sign != overflow);
-    let either = |a: Option<bool>, b: Option<bool>| match (a, b) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (Some(false), Some(false)) => Some(false),
-        _ => None,
-    };
-    let not = |it: Option<bool>| it.map(|it| !it);
-    match code {
-        ConditionCode::o => overflow,
-        ConditionCode::no => not(overflow),
-        ConditionCode::b => carry,
-        ConditionCode::ae => not(carry),
-        ConditionCode::e => zero,
-        ConditionCode::ne => not(zero),
-        ConditionCode::be => either(carry, zero),
-        ConditionCode::a => not(either(carry, zero)),
-        ConditionCode::s => sign,
-        ConditionCode::ns => not(sign),
-        ConditionCode::l => less,
-        ConditionCode::ge => not(less),
-        ConditionCode::le => either(less, zero),
-        ConditionCode::g => not(either(less, zero)),
-        _ => None,
-    }
 }

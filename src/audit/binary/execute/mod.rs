@@ -1,4 +1,4 @@
-//! Follows the initialisation function of an x86-64 module.
+//! Follows the initialisation function of a module for x86-64 or 64-bit Arm.
 //!
 //! Many modules decide about the GIL in code: pybind11 fills its slot table at run time, single-
 //! phase modules call `PyUnstable_Module_SetGIL` with an argument, PyO3 passes the choice through
@@ -12,24 +12,22 @@
 //! that returns null is a failed import and proves nothing. The claim stands when all paths that
 //! succeed agree. Bounds on steps, calls and forks keep hostile code from costing more than
 //! milliseconds; a bound that is hit is an `incomplete` answer, never a guess.
+//!
+//! Here are paths, calls and what is known of imported functions; `x86_64/` and `aarch64/` say what
+//! an instruction does, `machine.rs` what the state of a path is.
 
 use std::collections::hash_map::Entry;
 
-use iced_x86::{
-    Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
-    Mnemonic, OpAccess, OpKind, Register,
-};
+use iced_x86::InstructionInfoFactory;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+mod aarch64;
 mod machine;
-mod vector;
+mod x86_64;
 
 use super::definition::{Definition, GilSlot, Layout, definition, export_table};
-use super::image::{Format, Hook, Image, Pointer};
-use machine::{
-    Flags, State, Value, View, condition, history, mask, read, register, set_register, sign_extend,
-};
-use vector::UNKNOWN;
+use super::image::{Architecture, Format, Hook, Image, Pointer};
+use machine::{Cell, Convention, Flags, Half, State, UNKNOWN, Value, View, history, read, split};
 
 /// Instructions in all, over all paths of one module.
 const MAX_STEPS: u32 = 400_000;
@@ -72,7 +70,7 @@ pub struct Execution {
     pub incomplete: bool,
 }
 
-/// Follows `hook` of an x86-64 image.
+/// Follows `hook` of an image for a machine whose code we know; another one's gives nothing.
 pub fn execute(image: &Image<'_>, hook: &Hook) -> Execution {
     let mut executor = Executor::new(image, hook);
     executor.explore();
@@ -82,6 +80,7 @@ pub fn execute(image: &Image<'_>, hook: &Hook) -> Execution {
 struct Executor<'i, 'd> {
     image: &'i Image<'d>,
     hook: Hook,
+    convention: &'static Convention,
     /// Names of imported functions, by position: their addresses are `IMPORTS + 16 * position`.
     imports: Vec<&'d str>,
     import_positions: FxHashMap<&'d str, usize>,
@@ -104,6 +103,11 @@ impl<'i, 'd> Executor<'i, 'd> {
         let mut executor = Self {
             image,
             hook: hook.clone(),
+            convention: match (image.architecture, image.format) {
+                (Architecture::Aarch64, _) => &aarch64::CONVENTION,
+                (_, Format::Pe) => &x86_64::WINDOWS,
+                _ => &x86_64::SYSTEM_V,
+            },
             imports: Vec::new(),
             import_positions: FxHashMap::default(),
             pending: Vec::new(),
@@ -115,7 +119,7 @@ impl<'i, 'd> Executor<'i, 'd> {
         };
         let mut state = State {
             ip: hook.address,
-            general: [None; 16],
+            general: [None; 32],
             vector: vec![[UNKNOWN; 2]; 32],
             flags: Flags::default(),
             memory: FxHashMap::default(),
@@ -125,7 +129,12 @@ impl<'i, 'd> Executor<'i, 'd> {
             modules: Vec::new(),
             steps: 0,
         };
-        state.general[4] = Some(STACK + STACK_SIZE / 2 + 8);
+        let misaligned = if executor.convention.pushes_return {
+            8
+        } else {
+            0
+        };
+        state.general[executor.convention.stack] = Some(STACK + STACK_SIZE / 2 + misaligned);
         executor.pending.push(state);
         executor
     }
@@ -144,7 +153,12 @@ impl<'i, 'd> Executor<'i, 'd> {
                 }
                 state.steps += 1;
                 self.steps += 1;
-                if matches!(self.step(&mut state), Step::End) {
+                let step = match self.image.architecture {
+                    Architecture::X86_64 => self.step_x86_64(&mut state),
+                    Architecture::Aarch64 => self.step_aarch64(&mut state),
+                    _ => Step::End,
+                };
+                if matches!(step, Step::End) {
                     break;
                 }
             }
@@ -187,168 +201,111 @@ impl<'i, 'd> Executor<'i, 'd> {
             let cell = at & !7;
             let image = self.image;
             let entry = state.memory.entry(cell).or_insert_with(|| {
-                let mut bytes = [0; 8];
-                let mut known = 0;
                 if image.contains(cell)
                     && let Some(Pointer::Address(value)) = image.pointer(cell)
                 {
-                    bytes = value.to_le_bytes();
-                    known = 0xff;
+                    Cell {
+                        bytes: value.to_le_bytes(),
+                        known: 0xff,
+                        written: 0xff,
+                    }
+                } else {
+                    Cell::default()
                 }
-                (bytes, known)
             });
             let position = (at & 7) as usize;
+            entry.written |= 1 << position;
             match value {
                 Some(value) => {
-                    entry.0[position] = (value >> (8 * index.min(7))) as u8;
-                    entry.1 |= 1 << position;
+                    entry.bytes[position] = (value >> (8 * index.min(7))) as u8;
+                    entry.known |= 1 << position;
                 }
-                None => entry.1 &= !(1 << position),
+                None => entry.known &= !(1 << position),
             }
         }
     }
 
-    fn address(state: &State, instruction: &Instruction) -> Value {
-        if matches!(instruction.segment_prefix(), Register::FS | Register::GS) {
-            return None;
-        }
-        if instruction.is_ip_rel_memory_operand() {
-            return Some(instruction.ip_rel_memory_address());
-        }
-        let mut address = instruction.memory_displacement64();
-        if instruction.memory_base() != Register::None {
-            address = address.wrapping_add(register(state, instruction.memory_base())?);
-        }
-        if instruction.memory_index() != Register::None {
-            let index = register(state, instruction.memory_index())?;
-            address = address
-                .wrapping_add(index.wrapping_mul(u64::from(instruction.memory_index_scale())));
-        }
-        Some(address)
-    }
-
-    fn size(instruction: &Instruction, operand: u32) -> usize {
-        match instruction.op_kind(operand) {
-            OpKind::Register => instruction.op_register(operand).size(),
-            OpKind::Memory => instruction.memory_size().size(),
-            _ => Self::size_of_first(instruction),
-        }
-    }
-
-    fn size_of_first(instruction: &Instruction) -> usize {
-        match instruction.op0_kind() {
-            OpKind::Register => instruction.op0_register().size(),
-            OpKind::Memory => instruction.memory_size().size(),
-            _ => 8,
-        }
-    }
-
-    fn operand(&mut self, state: &State, instruction: &Instruction, operand: u32) -> Value {
-        match instruction.op_kind(operand) {
-            OpKind::Register => register(state, instruction.op_register(operand)),
-            OpKind::Memory => {
-                let address = Self::address(state, instruction);
-                let size = instruction.memory_size().size();
-                if size > 8 {
-                    None
-                } else {
-                    self.load(state, address, size)
-                }
+    /// Calls `target`, to return to the instruction after this one.
+    fn call(&mut self, state: &mut State, target: Value) -> Step {
+        match target {
+            Some(target) if self.import_name(target).is_some() => {
+                self.enter(state);
+                self.imported(state, target)
             }
-            OpKind::NearBranch64 => Some(instruction.near_branch64()),
-            _ => instruction.try_immediate(operand).ok(),
-        }
-    }
-
-    fn write(&mut self, state: &mut State, instruction: &Instruction, value: Value) {
-        match instruction.op0_kind() {
-            OpKind::Register => set_register(state, instruction.op0_register(), value),
-            OpKind::Memory => {
-                let address = Self::address(state, instruction);
-                self.store(state, address, instruction.memory_size().size(), value);
-            }
-            _ => {}
-        }
-    }
-
-    fn step(&mut self, state: &mut State) -> Step {
-        let bytes = self.image.bytes_at(state.ip);
-        let bytes = &bytes[..bytes.len().min(16)];
-        if bytes.is_empty() {
-            return Step::End;
-        }
-        let mut decoder = Decoder::with_ip(64, bytes, state.ip, DecoderOptions::NONE);
-        let instruction = decoder.decode();
-        if instruction.is_invalid() {
-            return Step::End;
-        }
-        state.ip = instruction.next_ip();
-        match instruction.flow_control() {
-            FlowControl::Next => {
-                self.compute(state, &instruction);
+            Some(target) if self.image.contains(target) && state.calls.len() < MAX_DEPTH => {
+                self.enter(state);
+                state.ip = target;
                 Step::Next
             }
-            FlowControl::ConditionalBranch => self.branch(state, &instruction),
-            FlowControl::UnconditionalBranch => {
-                state.ip = instruction.near_branch64();
+            _ => {
+                self.forget_call(state);
                 Step::Next
             }
-            FlowControl::IndirectBranch => {
-                // A jump through a pointer: the stub of an import, or a tail call.
-                match self.operand(state, &instruction, 0) {
-                    Some(target) if self.import_name(target).is_some() => {
-                        self.imported(state, target)
-                    }
-                    Some(target) if self.image.contains(target) => {
-                        state.ip = target;
-                        Step::Next
-                    }
-                    _ => {
-                        self.forget_call(state);
-                        self.leave(state)
-                    }
-                }
-            }
-            FlowControl::Call | FlowControl::IndirectCall => {
-                let target = self.operand(state, &instruction, 0);
-                match target {
-                    Some(target) if self.import_name(target).is_some() => {
-                        self.enter(state);
-                        self.imported(state, target)
-                    }
-                    Some(target)
-                        if self.image.contains(target) && state.calls.len() < MAX_DEPTH =>
-                    {
-                        self.enter(state);
-                        state.ip = target;
-                        Step::Next
-                    }
-                    _ => {
-                        self.forget_call(state);
-                        Step::Next
-                    }
-                }
-            }
-            FlowControl::Return => self.leave(state),
-            _ => Step::End,
         }
     }
 
-    /// Pushes the return address.
+    /// Jumps through a pointer: the stub of an import, or a tail call.
+    fn jump(&mut self, state: &mut State, target: Value) -> Step {
+        match target {
+            Some(target) if self.import_name(target).is_some() => self.imported(state, target),
+            Some(target) if self.image.contains(target) => {
+                state.ip = target;
+                Step::Next
+            }
+            _ => {
+                self.forget_call(state);
+                self.leave(state)
+            }
+        }
+    }
+
+    /// Notes where the call returns to.
     fn enter(&self, state: &mut State) {
         state.calls.push(state.ip);
-        state.general[4] = state.general[4].map(|it| it.wrapping_sub(8));
+        self.move_stack(state, 8_u64.wrapping_neg());
     }
 
-    /// Leaves the current function, whose return address is on top of the stack.
+    /// Leaves the current function.
     fn leave(&mut self, state: &mut State) -> Step {
-        state.general[4] = state.general[4].map(|it| it.wrapping_add(8));
+        self.move_stack(state, 8);
         if let Some(ip) = state.calls.pop() {
             state.ip = ip;
             return Step::Next;
         }
         self.finish(state);
         Step::End
+    }
+
+    /// Makes room for a return address, or takes it away, where calls keep one on the stack.
+    fn move_stack(&self, state: &mut State, by: u64) {
+        if self.convention.pushes_return {
+            let stack = &mut state.general[self.convention.stack];
+            *stack = stack.map(|it| it.wrapping_add(by));
+        }
+    }
+
+    /// Goes to `target`, goes on, or follows both.
+    fn branch(&mut self, state: &mut State, taken: Option<bool>, target: u64) -> Step {
+        match taken {
+            Some(true) => state.ip = target,
+            Some(false) => {}
+            None => {
+                let history = history(state, self.convention);
+                let jump = self.seen.insert((target, history));
+                let fall = self.seen.insert((state.ip, history));
+                match (jump, fall) {
+                    (true, true) => {
+                        let mut other = state.clone();
+                        other.ip = target;
+                        self.pending.push(other);
+                    }
+                    (true, false) => state.ip = target,
+                    (false, true) => {}
+                    (false, false) => return Step::End,
+                }
+            }
+        }
+        Step::Next
     }
 
     /// A path has come to its end: what did the interpreter get?
@@ -393,61 +350,21 @@ impl<'i, 'd> Executor<'i, 'd> {
         }
     }
 
-    fn branch(&mut self, state: &mut State, instruction: &Instruction) -> Step {
-        let target = instruction.near_branch64();
-        let taken = match instruction.condition_code() {
-            ConditionCode::None => None,
-            code => condition(state.flags, code),
-        };
-        match taken {
-            Some(true) => state.ip = target,
-            Some(false) => {}
-            None => {
-                let history = history(state);
-                let jump = self.seen.insert((target, history));
-                let fall = self.seen.insert((state.ip, history));
-                match (jump, fall) {
-                    (true, true) => {
-                        let mut other = state.clone();
-                        other.ip = target;
-                        self.pending.push(other);
-                    }
-                    (true, false) => state.ip = target,
-                    (false, true) => {}
-                    (false, false) => return Step::End,
-                }
-            }
-        }
-        Step::Next
-    }
-
     fn argument(&self, state: &State, index: usize) -> Value {
-        // Positions in `general`: rax rcx rdx rbx rsp rbp rsi rdi r8...
-        let order: &[usize] = if self.image.format == Format::Pe {
-            &[1, 2, 8, 9]
-        } else {
-            &[7, 6, 2, 1, 8, 9]
-        };
-        order
-            .get(index)
-            .and_then(|&position| state.general[position])
+        let position = self.convention.arguments.get(index)?;
+        state.general[*position]
     }
 
     /// Registers and memory that a call to unknown code leaves unknown.
     fn forget_call(&self, state: &mut State) {
-        for index in 0..6 {
+        for index in 0..self.convention.arguments.len() {
             if let Some(pointer) = self.argument(state, index)
                 && (STACK..STACK + STACK_SIZE).contains(&pointer)
             {
                 self.store(state, Some(pointer), 8, None);
             }
         }
-        let clobbered: &[usize] = if self.image.format == Format::Pe {
-            &[0, 1, 2, 8, 9, 10, 11]
-        } else {
-            &[0, 1, 2, 6, 7, 8, 9, 10, 11]
-        };
-        for &position in clobbered {
+        for &position in self.convention.clobbered {
             state.general[position] = None;
         }
         for register in &mut state.vector {
@@ -567,6 +484,24 @@ impl<'i, 'd> Executor<'i, 'd> {
         self.leave(state)
     }
 
+    /// Loads eight bytes, of which either half may be unknown.
+    fn load_half(&mut self, state: &State, address: Value) -> Half {
+        match self.load(state, address, 8) {
+            Some(value) => split(Some(value)),
+            None => [
+                self.load(state, address, 4),
+                self.load(state, address.map(|it| it.wrapping_add(4)), 4),
+            ],
+        }
+    }
+
+    /// Stores what [`Self::load_half`] loaded.
+    fn store_half(&self, state: &mut State, address: Value, half: Half) {
+        self.store(state, address, 4, half[0]);
+        let upper = address.map(|it| it.wrapping_add(4));
+        self.store(state, upper, 4, half[1]);
+    }
+
     fn copy(&mut self, state: &mut State, to: u64, from: u64, size: u64) {
         let mut offset = 0;
         while offset < size.min(4096) {
@@ -581,314 +516,5 @@ impl<'i, 'd> Executor<'i, 'd> {
             }
             offset += step;
         }
-    }
-
-    fn compute(&mut self, state: &mut State, instruction: &Instruction) {
-        match instruction.mnemonic() {
-            Mnemonic::Mov => {
-                let value = self.operand(state, instruction, 1);
-                self.write(state, instruction, value);
-            }
-            Mnemonic::Movzx => {
-                let value = self.operand(state, instruction, 1);
-                self.write(state, instruction, value);
-            }
-            Mnemonic::Movsx | Mnemonic::Movsxd => {
-                let size = Self::size(instruction, 1);
-                let value = self
-                    .operand(state, instruction, 1)
-                    .map(|it| sign_extend(it, size));
-                self.write(state, instruction, value);
-            }
-            Mnemonic::Lea => {
-                let value = Self::address(state, instruction);
-                self.write(state, instruction, value);
-            }
-            Mnemonic::Push => {
-                let value = self.operand(state, instruction, 0);
-                state.general[4] = state.general[4].map(|it| it.wrapping_sub(8));
-                let stack = state.general[4];
-                self.store(state, stack, 8, value);
-            }
-            Mnemonic::Pop => {
-                let stack = state.general[4];
-                let value = self.load(state, stack, 8);
-                state.general[4] = stack.map(|it| it.wrapping_add(8));
-                self.write(state, instruction, value);
-            }
-            Mnemonic::Leave => {
-                let frame = state.general[5];
-                state.general[5] = self.load(state, frame, 8);
-                state.general[4] = frame.map(|it| it.wrapping_add(8));
-            }
-            Mnemonic::Nop
-            | Mnemonic::Endbr64
-            | Mnemonic::Pause
-            | Mnemonic::Mfence
-            | Mnemonic::Lfence
-            | Mnemonic::Sfence
-            | Mnemonic::Prefetcht0 => {}
-            Mnemonic::Xor | Mnemonic::Sub
-                if instruction.op0_kind() == OpKind::Register
-                    && instruction.op1_kind() == OpKind::Register
-                    && instruction.op0_register() == instruction.op1_register() =>
-            {
-                self.write(state, instruction, Some(0));
-                state.flags = Flags {
-                    zero: Some(true),
-                    sign: Some(false),
-                    carry: Some(false),
-                    overflow: Some(false),
-                };
-            }
-            Mnemonic::And | Mnemonic::Or | Mnemonic::Xor | Mnemonic::Test => {
-                self.logic(state, instruction);
-            }
-            Mnemonic::Add
-            | Mnemonic::Sub
-            | Mnemonic::Cmp
-            | Mnemonic::Inc
-            | Mnemonic::Dec
-            | Mnemonic::Neg => self.arithmetic(state, instruction),
-            Mnemonic::Not => {
-                let size = Self::size_of_first(instruction);
-                let value = self
-                    .operand(state, instruction, 0)
-                    .map(|it| !it & mask(size));
-                self.write(state, instruction, value);
-            }
-            Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar => self.shift(state, instruction),
-            Mnemonic::Imul if instruction.op_count() >= 2 => {
-                let last = instruction.op_count() - 1;
-                let left = self.operand(state, instruction, last - 1);
-                let right = self.operand(state, instruction, last);
-                let size = Self::size_of_first(instruction);
-                let value = left.zip(right).map(|(a, b)| a.wrapping_mul(b) & mask(size));
-                self.write(state, instruction, value);
-                state.flags = Flags::default();
-            }
-            Mnemonic::Cdqe => {
-                state.general[0] = state.general[0].map(|it| sign_extend(it, 4));
-            }
-            Mnemonic::Xchg => {
-                let left = self.operand(state, instruction, 0);
-                let right = self.operand(state, instruction, 1);
-                self.write(state, instruction, right);
-                if instruction.op1_kind() == OpKind::Register {
-                    set_register(state, instruction.op1_register(), left);
-                }
-            }
-            _ if instruction.condition_code() != ConditionCode::None => {
-                self.conditional(state, instruction);
-            }
-            _ if self.vector(state, instruction) => {}
-            Mnemonic::Stosq | Mnemonic::Stosd | Mnemonic::Stosb => {
-                let size = match instruction.mnemonic() {
-                    Mnemonic::Stosq => 8,
-                    Mnemonic::Stosd => 4,
-                    _ => 1,
-                };
-                let count = if instruction.has_rep_prefix() {
-                    state.general[1]
-                } else {
-                    Some(1)
-                };
-                if let (Some(count), Some(to)) = (count, state.general[7]) {
-                    let value = state.general[0].map(|it| it & mask(size as usize));
-                    for index in 0..count.min(1024) {
-                        let at = to.wrapping_add(index * size);
-                        self.store(state, Some(at), size as usize, value);
-                    }
-                    state.general[7] = Some(to.wrapping_add(count.wrapping_mul(size)));
-                } else {
-                    state.general[7] = None;
-                }
-                if instruction.has_rep_prefix() {
-                    state.general[1] = Some(0);
-                }
-            }
-            Mnemonic::Movsq | Mnemonic::Movsb
-                if instruction.code() == Code::Movsq_m64_m64
-                    || instruction.code() == Code::Movsb_m8_m8 =>
-            {
-                let size = if instruction.mnemonic() == Mnemonic::Movsq {
-                    8
-                } else {
-                    1
-                };
-                let count = if instruction.has_rep_prefix() {
-                    state.general[1]
-                } else {
-                    Some(1)
-                };
-                if let (Some(count), Some(to), Some(from)) =
-                    (count, state.general[7], state.general[6])
-                {
-                    let length = count.wrapping_mul(size);
-                    self.copy(state, to, from, length);
-                    state.general[7] = Some(to.wrapping_add(length));
-                    state.general[6] = Some(from.wrapping_add(length));
-                } else {
-                    state.general[7] = None;
-                    state.general[6] = None;
-                }
-                if instruction.has_rep_prefix() {
-                    state.general[1] = Some(0);
-                }
-            }
-            _ => self.forget_written(state, instruction),
-        }
-    }
-
-    /// An instruction we do not model: everything it writes becomes unknown.
-    fn forget_written(&mut self, state: &mut State, instruction: &Instruction) {
-        let writes = |access| {
-            matches!(
-                access,
-                OpAccess::Write
-                    | OpAccess::CondWrite
-                    | OpAccess::ReadWrite
-                    | OpAccess::ReadCondWrite
-            )
-        };
-        let mut registers = Vec::new();
-        let mut writes_memory = false;
-        {
-            let info = self.info.info(instruction);
-            for used in info.used_registers() {
-                if writes(used.access()) {
-                    registers.push(used.register());
-                }
-            }
-            for used in info.used_memory() {
-                writes_memory |= writes(used.access());
-            }
-        }
-        for register in registers {
-            set_register(state, register, None);
-        }
-        if writes_memory {
-            let address = Self::address(state, instruction);
-            let size = instruction.memory_size().size().min(64);
-            self.store(state, address, size, None);
-        }
-        if instruction.rflags_modified() != 0 {
-            state.flags = Flags::default();
-        }
-    }
-
-    fn logic(&mut self, state: &mut State, instruction: &Instruction) {
-        let size = Self::size_of_first(instruction);
-        let left = self.operand(state, instruction, 0);
-        let right = self
-            .operand(state, instruction, 1)
-            .map(|it| it & mask(size));
-        let value = match (instruction.mnemonic(), left, right) {
-            (Mnemonic::Or, Some(a), Some(b)) => Some(a | b),
-            (Mnemonic::Xor, Some(a), Some(b)) => Some(a ^ b),
-            (Mnemonic::And | Mnemonic::Test, Some(a), Some(b)) => Some(a & b),
-            (Mnemonic::And | Mnemonic::Test, Some(0), _)
-            | (Mnemonic::And | Mnemonic::Test, _, Some(0)) => Some(0),
-            (Mnemonic::Or, _, Some(b)) | (Mnemonic::Or, Some(b), _) if b == mask(size) => Some(b),
-            _ => None,
-        };
-        if instruction.mnemonic() != Mnemonic::Test {
-            self.write(state, instruction, value);
-        }
-        state.flags = Flags {
-            zero: value.map(|it| it == 0),
-            sign: value.map(|it| it >> (8 * size - 1) & 1 == 1),
-            carry: Some(false),
-            overflow: Some(false),
-        };
-    }
-
-    fn arithmetic(&mut self, state: &mut State, instruction: &Instruction) {
-        let size = Self::size_of_first(instruction).clamp(1, 8);
-        let first = self.operand(state, instruction, 0);
-        let (left, right, add) = match instruction.mnemonic() {
-            Mnemonic::Inc => (first, Some(1), true),
-            Mnemonic::Dec => (first, Some(1), false),
-            Mnemonic::Neg => (Some(0), first, false),
-            Mnemonic::Add => (first, self.operand(state, instruction, 1), true),
-            _ => (first, self.operand(state, instruction, 1), false),
-        };
-        let keeps_carry = matches!(instruction.mnemonic(), Mnemonic::Inc | Mnemonic::Dec);
-        let carry_before = state.flags.carry;
-        let value = match (left, right) {
-            (Some(a), Some(b)) => {
-                let (a, b) = (a & mask(size), b & mask(size));
-                let value = if add {
-                    a.wrapping_add(b)
-                } else {
-                    a.wrapping_sub(b)
-                } & mask(size);
-                let top = |it: u64| it >> (8 * size - 1) & 1 == 1;
-                state.flags = Flags {
-                    zero: Some(value == 0),
-                    sign: Some(top(value)),
-                    carry: Some(if add { value < a } else { a < b }),
-                    overflow: Some(if add {
-                        top(a) == top(b) && top(value) != top(a)
-                    } else {
-                        top(a) != top(b) && top(value) != top(a)
-                    }),
-                };
-                Some(value)
-            }
-            _ => {
-                state.flags = Flags::default();
-                None
-            }
-        };
-        if keeps_carry {
-            state.flags.carry = carry_before;
-        }
-        if instruction.mnemonic() != Mnemonic::Cmp {
-            self.write(state, instruction, value);
-        }
-    }
-
-    fn shift(&mut self, state: &mut State, instruction: &Instruction) {
-        let size = Self::size_of_first(instruction).clamp(1, 8);
-        let left = self.operand(state, instruction, 0);
-        let right = self.operand(state, instruction, 1);
-        let value = left.zip(right).map(|(a, b)| {
-            let count = (b & if size == 8 { 63 } else { 31 }) as u32;
-            match instruction.mnemonic() {
-                Mnemonic::Shl => a.checked_shl(count).unwrap_or(0) & mask(size),
-                Mnemonic::Shr => (a & mask(size)).checked_shr(count).unwrap_or(0),
-                _ => {
-                    ((sign_extend(a, size).cast_signed() >> count.min(63)).cast_unsigned())
-                        & mask(size)
-                }
-            }
-        });
-        self.write(state, instruction, value);
-        state.flags = Flags {
-            zero: value.map(|it| it == 0),
-            sign: value.map(|it| it >> (8 * size - 1) & 1 == 1),
-            carry: None,
-            overflow: None,
-        };
-    }
-
-    /// `setcc` and `cmovcc`.
-    fn conditional(&mut self, state: &mut State, instruction: &Instruction) {
-        let holds = condition(state.flags, instruction.condition_code());
-        if instruction.op_count() == 1 {
-            self.write(state, instruction, holds.map(u64::from));
-            return;
-        }
-        let value = match holds {
-            Some(true) => self.operand(state, instruction, 1),
-            Some(false) => self.operand(state, instruction, 0),
-            None => {
-                let left = self.operand(state, instruction, 0);
-                let right = self.operand(state, instruction, 1);
-                if left == right { left } else { None }
-            }
-        };
-        self.write(state, instruction, value);
     }
 }

@@ -1,30 +1,12 @@
 //! Vector instructions, as far as compilers use them to fill and copy structures.
-//!
-//! Registers are kept in words of 32 bits, because structures have padding of that size: a slot's
-//! number is known where the bytes beside it are not.
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
-use super::Executor;
-use super::machine::{State, Value, register, set_register};
+use super::{register, set_register};
+use crate::audit::binary::execute::Executor;
+use crate::audit::binary::execute::machine::{Half, State, UNKNOWN, join, split};
 
-/// Half a vector register, as two words.
-pub type Half = [Value; 2];
-
-/// Nothing known.
-pub const UNKNOWN: Half = [None; 2];
 const ZERO: Half = [Some(0); 2];
-
-fn split(value: Value) -> Half {
-    [
-        value.map(|it| it & u64::from(u32::MAX)),
-        value.map(|it| it >> 32),
-    ]
-}
-
-fn join(half: Half) -> Value {
-    half[0].zip(half[1]).map(|(low, high)| low | high << 32)
-}
 
 /// The position of a vector register, whatever part of it is named.
 pub fn vector_index(register: Register) -> Option<usize> {
@@ -34,24 +16,6 @@ pub fn vector_index(register: Register) -> Option<usize> {
 }
 
 impl Executor<'_, '_> {
-    /// Loads eight bytes, of which either half may be unknown.
-    pub(super) fn load_half(&mut self, state: &State, address: Value) -> Half {
-        match self.load(state, address, 8) {
-            Some(value) => split(Some(value)),
-            None => [
-                self.load(state, address, 4),
-                self.load(state, address.map(|it| it.wrapping_add(4)), 4),
-            ],
-        }
-    }
-
-    /// Stores what [`Self::load_half`] loaded.
-    pub(super) fn store_half(&self, state: &mut State, address: Value, half: Half) {
-        self.store(state, address, 4, half[0]);
-        let upper = address.map(|it| it.wrapping_add(4));
-        self.store(state, upper, 4, half[1]);
-    }
-
     /// The vector instructions that compilers use to fill structures. Returns false for others.
     pub(super) fn vector(&mut self, state: &mut State, instruction: &Instruction) -> bool {
         use Mnemonic as M;
