@@ -63,8 +63,8 @@ const MAX_BINDINGS: u32 = 24;
 
 /// So many questions are answered for a module, and so many more for each call it makes itself: a
 /// module that uses much of a large package pays for its own size, not for that of the package.
-const ANSWERS_OF_A_MODULE: u32 = 12_000;
-const ANSWERS_FOR_EACH_CALL: u32 = 30;
+const ANSWERS_OF_A_MODULE: u32 = 8_000;
+const ANSWERS_FOR_EACH_CALL: u32 = 20;
 
 /// Longer chains of questions are cut: the rest is "not known".
 const MAX_QUESTIONS: u32 = 120;

@@ -41,8 +41,8 @@ const MAX_CALL_DEPTH: u32 = 40;
 const MAX_EFFECTS: usize = 400;
 /// Calls looked at for a module: this many, and so many for each call it makes itself, so that
 /// the work of a program grows with its size and not with its square.
-const CALLS_OF_A_MODULE: usize = 1500;
-const CALLS_FOR_EACH_CALL: usize = 6;
+const CALLS_OF_A_MODULE: usize = 800;
+const CALLS_FOR_EACH_CALL: usize = 4;
 /// What the module itself does is looked at for so many times longer than what it calls in
 /// other modules.
 const OWN_SHARE: usize = 8;
