@@ -5,12 +5,20 @@ only one thread exists nothing is recorded. The last argument of a hook is the c
 its event (kind and site).
 """
 
+import bisect
 import collections
+import gc
+import heapq
+import itertools
 import operator
+import random
+import sys
 import threading
+import weakref
 
 from .core import (
-    INSERT, KIND_SHIFT, R, READ, STRUCTURE, UPDATE, WHOLE, WRITE, decide, new_place,
+    INSERT, KIND_SHIFT, MODE, R, READ, READS, SITE_SHIFT, STRUCTURE, TASK_SHIFT, UPDATE,
+    WHOLE, WRITE, Unchanged, decide, new_place, project_code, step, wait_for,
 )  # fmt: skip
 
 # Keys whose `==` and `hash` run no code of the program.
@@ -102,11 +110,7 @@ def load_attr(obj, name, event):
         place = R.places.get((id(owner), name))
         if place is None:
             place = new_place(owner, name)
-    event |= place
-    trace = R.trace
-    if len(trace) >= R.limit:
-        decide(event)
-    trace.append(R.base | event)
+    step(event | place)
     return getattr(obj, name)
 
 
@@ -121,11 +125,7 @@ def store_attr(value, obj, name, event):
             place = R.places.get((id(owner), name))
             if place is None:
                 place = new_place(owner, name)
-        event |= place
-        trace = R.trace
-        if len(trace) >= R.limit:
-            decide(event)
-        trace.append(R.base | event)
+        step(event | place)
     setattr(obj, name, value)
 
 
@@ -191,8 +191,12 @@ _LISTS = 1
 _DICTS = 2
 _SETS = 3
 _DEQUES = 4
-_BASES = ((list, _LISTS), (dict, _DICTS), (set, _SETS), (collections.deque, _DEQUES),
-          (bytearray, _LISTS))  # fmt: skip
+_BASES = (
+    (list, _LISTS), (dict, _DICTS), (set, _SETS), (collections.deque, _DEQUES), (bytearray, _LISTS),
+    (collections.UserDict, _DICTS), (collections.UserList, _LISTS),
+    (weakref.WeakValueDictionary, _DICTS), (weakref.WeakKeyDictionary, _DICTS),
+    (weakref.WeakSet, _SETS),
+)  # fmt: skip
 _families = {}
 
 
@@ -215,12 +219,12 @@ def _native(cls, name):
     key = (cls, name)
     found = _native_methods.get(key)
     if found is None:
-        found = not hasattr(getattr(cls, name, None), "__code__") or cls.__module__ in _STDLIB
+        code = getattr(getattr(cls, name, None), "__code__", None)
+        found = code is None or id(code) not in project_code
         _native_methods[key] = found
     return found
 
 
-_STDLIB = ("collections", "array")
 _native_methods = {}
 
 
@@ -251,14 +255,7 @@ def load_item(obj, key, event):
             name = item_key(obj, kind, key)
             if kind == _DICTS and name != WHOLE and hasattr(cls, "__missing__") and key not in obj:
                 event += _to_insert
-            place = R.places.get((id(obj), name))
-            if place is None:
-                place = new_place(obj, name)
-            event |= place
-            trace = R.trace
-            if len(trace) >= R.limit:
-                decide(event)
-            trace.append(R.base | event)
+            step_on(obj, name, event)
     return obj[key]
 
 
@@ -334,6 +331,9 @@ class Method:
                 key = item_key(obj, _DICTS, args[0])
                 if key == WHOLE or args[0] not in obj:
                     event += _to_insert
+            elif name in _COUNTS and isinstance(obj, collections.Counter):
+                count(obj, 1 if name == "update" else -1, args, kwargs, event)
+                return None
             elif name in _WRITE_WHOLE:
                 event += _to_update
             step_on(obj, key, event)
@@ -341,6 +341,26 @@ class Method:
         if self.name in _VIEWS:
             R.views[id(result)] = (result, self.obj)
         return result
+
+
+_COUNTS = frozenset(["update", "subtract"])
+
+
+def count(counter, sign, args, kwargs, event):
+    """`Counter.update` and `Counter.subtract`: for each element a read, then a write. The write has
+    the site after the read's, which is none where a GIL may be handed over."""
+    write = event + _to_write + (1 << SITE_SHIFT)
+    for source in args + ((kwargs,) if kwargs else ()):
+        if source is None:
+            continue
+        pairs = source.items() if hasattr(source, "items") else ((it, 1) for it in source)
+        for key, number in list(pairs):
+            name = item_key(counter, _DICTS, key)
+            step_on(counter, name, event)
+            value = counter.get(key, 0) + sign * number
+            fresh = name == WHOLE or key not in counter
+            step_on(counter, name, write + (_to_insert - _to_write if fresh else 0))
+            counter[key] = value
 
 
 _VIEWS = frozenset(["items", "keys", "values"])
@@ -362,11 +382,53 @@ def load_method(obj, name, event):
     if kind and name in _METHODS and _native(cls, name):
         return Method(obj, name, event, getattr(obj, name))
     if cls is _ModuleType:
-        return getattr(obj, name)
+        return library_function(getattr(obj, name), event)
     if name in _ITERATOR_METHODS and cls in _ITERATORS:
-        step_on(obj, WHOLE, event + _to_update)
+        advance(obj, event + _to_update)
         return getattr(obj, name)
     return load_attr(obj, name, event)
+
+
+# Modules of the library whose functions read the containers they are given, and those that change
+# the first one.
+_READING_MODULES = frozenset(
+    "bisect copy csv functools heapq itertools json marshal math operator pickle pprint random "
+    "statistics struct".split()
+)
+_CHANGES_FIRST = frozenset(
+    "heappush heappop heapify heappushpop heapreplace insort insort_left insort_right shuffle "
+    "setitem delitem iadd iconcat ior".split()
+)
+_functions = (type(len), type(lambda: 0), type(random.shuffle))
+
+
+class LibraryCall:
+    """A function of the library that is given containers."""
+
+    __slots__ = ("function", "event")
+
+    def __init__(self, function, event):
+        self.function = function
+        self.event = event
+
+    def __call__(self, *args, **kwargs):
+        if not R.solo:
+            event = self.event
+            if self.function.__name__ in _CHANGES_FIRST:
+                event += _to_update
+            for value in args:
+                read_whole(value, event)
+                event = self.event
+        return self.function(*args, **kwargs)
+
+
+def library_function(function, event):
+    """What is called when the program calls `function` by an imported name."""
+    if R.solo or not isinstance(function, _functions):
+        return function
+    if (function.__module__ or "").lstrip("_") in _READING_MODULES:
+        return LibraryCall(function, event)
+    return function
 
 
 # --- whole containers as operands -------------------------------------------------------------
@@ -389,7 +451,7 @@ def read_whole(value, event):
         if container is not None:
             step_on(container, WHOLE, event)
         elif type(value) in _ITERATORS:
-            step_on(value, WHOLE, event + _to_update)
+            advance(value, event + _to_update if event >> KIND_SHIFT & 63 == READ else event)
     return value
 
 
@@ -422,62 +484,122 @@ def contains_not(key, obj, event):
 
 # --- iteration --------------------------------------------------------------------------------
 
+_generator_type = type(x for x in ())
 _ITERATORS = {
     type(iter([])), type(iter(())), type(iter({})), type(iter({}.items())), type(iter({}.values())),
     type(iter(set())), type(iter(range(0))), type(iter("")), type((x for x in ())),
     type(iter(collections.deque())), enumerate, zip, map, filter, reversed, type(reversed([])),
 }  # fmt: skip
-try:
-    import itertools
-
-    _ITERATORS.update(v for v in vars(itertools).values() if isinstance(v, type))
-except ImportError:
-    pass
+_ITERATORS.update(v for v in vars(itertools).values() if isinstance(v, type))
 _ITERATOR_METHODS = frozenset(["__next__", "send", "throw", "close"])
 
 
 class Steps:
     """An iterator over a container that announces each step."""
 
-    __slots__ = ("container", "iterator", "event", "shared")
+    __slots__ = ("container", "iterator", "event")
 
-    def __init__(self, container, iterator, event, shared):
+    def __init__(self, container, iterator, event):
         self.container = container
         self.iterator = iterator
         self.event = event
-        self.shared = shared
 
     def __iter__(self):
         return self
 
     def __next__(self):
         if not R.solo:
-            step_on(self.container, WHOLE, self.event)
+            if self.container is self.iterator:
+                advance(self.iterator, self.event)
+            else:
+                step_on(self.container, WHOLE, self.event)
         return next(self.iterator)
 
 
 def iterate(value, event):
-    """The iterable of a `for`: containers and shared iterators announce their steps."""
-    if R.solo:
-        return value
+    """The iterable of a `for`, `iter`, `enumerate` and the like: containers and shared iterators
+    announce their steps, also those taken once there are threads."""
     cls = type(value)
     if cls is list or cls is dict or cls is set or family(cls):
         if _native(cls, "__iter__"):
-            return Steps(value, iter(value), event, False)
+            return Steps(value, iter(value), event)
         return value
-    container = _container_of(value)
-    if container is not None:
-        return Steps(container, iter(value), event, False)
     if cls in _ITERATORS:
-        return Steps(value, value, event + _to_update, True)
+        return Steps(value, value, event + _to_update)
+    if cls in _view_types:
+        # The views of containers that only one thread has seen so far are not known.
+        view = R.views.get(id(value))
+        container = view[1] if view is not None and view[0] is value else mapping_of(value)
+        if container is not None:
+            return Steps(container, iter(value), event)
     return value
+
+
+_ITERATORS.add(Steps)
+_view_types = frozenset((type({}.keys()), type({}.values()), type({}.items())))
+
+
+def mapping_of(view):
+    """The dict of a view, where the interpreter tells (3.10); it shows a copy-proof proxy."""
+    proxy = getattr(view, "mapping", None)
+    # A proxy has one referent: what it stands for.
+    found = gc.get_referents(proxy) if proxy is not None else ()
+    return found[0] if found else None
+
+
+def advance(iterator, event):
+    """Announces that an iterator takes a step."""
+    if type(iterator) is Steps:
+        iterator = iterator.iterator
+    elif type(iterator) is _generator_type:
+        frame = iterator.gi_frame
+        if frame is not None and id(frame) not in R.frames:
+            # Both are kept, so that their addresses are not used again in this run.
+            R.frames[id(frame)] = (iterator, frame)
+    step_on(iterator, WHOLE, event)
 
 
 def next_of(event, iterator, *default):
     """`next(iterator)`."""
-    if not R.solo and type(iterator) in _ITERATORS:
-        step_on(iterator, WHOLE, event + _to_update)
+    if not R.solo:
+        cls = type(iterator)
+        if cls in _ITERATORS and (cls is not Steps or iterator.container is not iterator.iterator):
+            advance(iterator, event + _to_update)
     return next(iterator, *default)
+
+
+def resumed(value, event):
+    """The body of a generator begins, or goes on after a `yield` that gave `value`. It is a step of
+    its own, within which another thread that wants the next item gets a ValueError."""
+    if not R.solo:
+        known = R.frames.get(id(sys._getframe(1)))
+        if known is not None:
+            step_on(known[0], WHOLE, event)
+    return value
+
+
+# --- busy waiting -----------------------------------------------------------------------------
+
+
+def spin_begin():
+    """Before a loop that does nothing but test."""
+    if not R.solo:
+        R.cur.spin = len(R.trace)
+
+
+def spin_again(event):
+    """In such a loop, once its test held: waits until something that it read was written."""
+    if R.solo:
+        return
+    me = R.cur
+    trace = R.trace
+    reads = [word for word in trace[me.spin :] if word >> TASK_SHIFT == me.index]
+    if reads and all(MODE[word >> KIND_SHIFT & 63] == READS for word in reads):
+        unchanged = Unchanged(reads, me.spin)
+        if not unchanged.ready(me):
+            wait_for(event | unchanged.place, unchanged)
+            trace.append(R.base | event | unchanged.place)
+    me.spin = len(trace)
 
 
 HOOKS = {
@@ -497,6 +619,10 @@ HOOKS = {
     "_rp_ni": contains_not,
     "_rp_it": iterate,
     "_rp_nx": next_of,
+    "_rp_lc": library_function,
+    "_rp_gr": resumed,
+    "_rp_sb": spin_begin,
+    "_rp_ag": spin_again,
     "_rp_cells": Cells,
     "_rp_ops": operator,
 }

@@ -158,6 +158,7 @@ class Task:
         "own",
         "inner",
         "expired",
+        "spin",
     )
 
     def __init__(self, index, worker, name):
@@ -184,6 +185,8 @@ class Task:
         self.own = 0
         self.expired = set()
         self.inner = 0
+        # Where in the trace the present turn of a busy-waiting loop began.
+        self.spin = 0
 
     def ready(self, _waiter):
         """For a task waiting for this one to end."""
@@ -205,6 +208,7 @@ class Run:
         "policy", "rng", "hot", "abort", "status", "diverged", "max_steps", "now", "places",
         "objects", "parts", "keep", "detail", "views", "lenient", "counts", "change_points",
         "hot_steps", "clock_calls", "since", "enabled_log", "notes", "by_position", "inners",
+        "frames",
     )  # fmt: skip
 
 
@@ -220,6 +224,7 @@ R.abort = False
 R.now = 0.0
 R.clock_calls = 0
 R.views = {}
+R.frames = {}
 R.notes = set()
 
 WORKERS = [Worker()]
@@ -428,6 +433,38 @@ class Change:
 
     def describe(self):
         return "a change by another thread (it polls)"
+
+
+class Unchanged:
+    """What a busy-waiting loop waits for: that another thread writes what its test has read.
+    Until then its next turn is like the last one."""
+
+    __slots__ = ("reads", "at", "place")
+
+    def __init__(self, reads, at):
+        self.reads = reads
+        # Position in the trace up to which nothing was written.
+        self.at = at
+        self.place = reads[0] & PLACE_MASK
+
+    def ready(self, task):
+        trace = R.trace
+        index = task.index
+        for position in range(self.at, len(trace)):
+            word = trace[position]
+            if word >> TASK_SHIFT != index:
+                for read in self.reads:
+                    if conflict(read, word):
+                        self.place = read & PLACE_MASK
+                        # The wait is ordered after what ended it.
+                        task.pending = task.pending & ~PLACE_MASK | self.place
+                        self.at = position
+                        return True
+        self.at = len(trace)
+        return False
+
+    def describe(self):
+        return "a change of what its loop tests"
 
 
 def go_on(found):
@@ -642,6 +679,7 @@ def begin(plan):
     R.parts = {}
     R.keep = []
     R.views = {}
+    R.frames = {}
     R.notes = set()
     R.detail = [] if plan.detail else None
     R.limit = 0

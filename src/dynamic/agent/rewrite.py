@@ -8,7 +8,7 @@ Local variables, constants, and names bound once need no hook: no interleaving c
 
 import ast
 
-from .core import KIND_SHIFT, READ, SITE_SHIFT, UPDATE, WRITE
+from .core import KIND_SHIFT, READ, SITE_SHIFT, UPDATE, WAIT, WRITE
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -16,9 +16,10 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 # Built-ins that look at all of an argument, or take from it when it is an iterator.
 _READERS = frozenset(
-    "list tuple set frozenset dict sorted sum min max any all iter reversed enumerate zip map "
-    "filter print str repr".split()
+    "list tuple set frozenset dict sorted sum min max any all reversed print str repr".split()
 )
+# Built-ins that take from their arguments step by step, later.
+_ITERATING = frozenset("iter enumerate zip map filter".split())
 _IN_PLACE = {
     ast.Add: "iadd", ast.Sub: "isub", ast.Mult: "imul", ast.MatMult: "imatmul",
     ast.Div: "itruediv", ast.Mod: "imod", ast.Pow: "ipow", ast.LShift: "ilshift",
@@ -45,6 +46,7 @@ class Scope:
         self.captured = set()
         self.rebound_inside = set()
         self.number = 0
+        self.yields = False
 
     def bind(self, name, loop):
         self.bound[name] = self.bound.get(name, 0) + 1
@@ -68,6 +70,8 @@ class Scopes(ast.NodeVisitor):
         self.module = self.scope
         self.of[tree] = self.scope
         self.hot_globals = set()
+        # Names that `from ... import ...` binds in the module.
+        self.imported = set()
         self.generic_visit(tree)
         self.resolve()
 
@@ -76,6 +80,10 @@ class Scopes(ast.NodeVisitor):
         self.of[node] = scope
         scope.number = len(self.of)
         return scope
+
+    def visit_Yield(self, node):
+        self.scope.yields = True
+        self.generic_visit(node)
 
     def inside(self, scope, nodes):
         outer, loop = self.scope, self.loop
@@ -164,7 +172,10 @@ class Scopes(ast.NodeVisitor):
         for alias in node.names:
             self.scope.bind((alias.asname or alias.name).split(".")[0], self.loop)
 
-    visit_ImportFrom = visit_Import
+    def visit_ImportFrom(self, node):
+        self.visit_Import(node)
+        if self.scope.is_module:
+            self.imported.update(alias.asname or alias.name for alias in node.names)
 
     def visit_ExceptHandler(self, node):
         if node.name:
@@ -287,6 +298,11 @@ class Rewriter(ast.NodeTransformer):
         outer, self.scope = self.scope, self.scopes.of[node]
         breaks, self.breaks = self.breaks, True
         node.body = _flatten([self.visit(s) for s in node.body])
+        if self.is_generator():
+            at = 1 if ast.get_docstring(node, clean=False) is not None else 0
+            begin = self.resumed(ast.Constant(value=None), node)
+            statement = ast.copy_location(ast.Expr(value=begin), node)
+            node.body.insert(at, ast.fix_missing_locations(statement))
         if any(self.scope.hot(n) for n in self.scope.captured):
             prologue = ast.Assign(
                 targets=[_name("_rp_c%d" % self.scope.number, False)],
@@ -300,6 +316,17 @@ class Rewriter(ast.NodeTransformer):
 
     visit_FunctionDef = _function
     visit_AsyncFunctionDef = _function
+
+    def is_generator(self):
+        return self.scope.yields and isinstance(self.scope.node, ast.FunctionDef)
+
+    def resumed(self, value, node):
+        self.breaks = True
+        return self.call("_rp_gr", [value, self.constant(UPDATE, node, "generator")], node)
+
+    def visit_Yield(self, node):
+        self.generic_visit(node)
+        return self.resumed(node, node) if self.is_generator() else node
 
     def _defaults(self, args):
         args.defaults = [self.visit(d) for d in args.defaults]
@@ -421,6 +448,9 @@ class Rewriter(ast.NodeTransformer):
                 self.constant(READ, node, label),
             ]
             node.func = self.call("_rp_m", args, function)
+            if function.attr in ("update", "subtract"):
+                # The second part of what such a method of a Counter does.
+                self.new_site(node, label[:80], False)
         elif isinstance(function, ast.Name):
             if function.id in ("super", "locals", "globals", "vars", "eval", "exec", "dir"):
                 node.args = [self.visit(a) for a in node.args]
@@ -442,6 +472,14 @@ class Rewriter(ast.NodeTransformer):
                 node.args = [self.truth(node.args[0])]
                 self.breaks = True
                 return node
+            if builtin and function.id in _ITERATING:
+                node.args = [
+                    self.visit(a) if isinstance(a, ast.Starred) else self.iterated(a, label)
+                    for a in node.args
+                ]
+                node.keywords = [self.visit(k) for k in node.keywords]
+                self.breaks = True
+                return node
             if builtin and function.id in _READERS:
                 node.args = [
                     self.visit(a)
@@ -453,6 +491,9 @@ class Rewriter(ast.NodeTransformer):
                 self.breaks = True
                 return node
             node.func = self.visit(function)
+            if owner.is_module and function.id in self.scopes.imported:
+                constant = self.constant(READ, node, label)
+                node.func = self.call("_rp_lc", [node.func, constant], function)
         else:
             node.func = self.visit(function)
         if isinstance(function, ast.Attribute) and function.attr == "join" and len(node.args) == 1:
@@ -517,6 +558,14 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_While(self, node):
         self.breaks = True
+        if _only_tests(node):
+            begin = ast.Expr(value=self.call("_rp_sb", [], node))
+            again = self.constant(WAIT, node, "while " + _label(node.test))
+            node.test = self.truth(node.test)
+            node.body = [ast.Expr(value=self.call("_rp_ag", [again], node))]
+            node.orelse = _flatten([self.visit(s) for s in node.orelse])
+            self.breaks = True
+            return [ast.fix_missing_locations(ast.copy_location(it, node)) for it in (begin, node)]
         node.test = self.truth(node.test)
         node.body = _flatten([self.visit(s) for s in node.body])
         node.orelse = _flatten([self.visit(s) for s in node.orelse])
@@ -547,7 +596,7 @@ class Rewriter(ast.NodeTransformer):
 
     # --- iteration
 
-    def iterated(self, node):
+    def iterated(self, node, label=None):
         if isinstance(node, (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict)):
             return self.visit(node)
         if (
@@ -556,8 +605,7 @@ class Rewriter(ast.NodeTransformer):
             and node.func.id == "range"
         ):
             return self.visit(node)
-        label = _label(node)
-        return self.wrapped("_rp_it", node, node, "for ... in " + label)
+        return self.wrapped("_rp_it", node, node, label or "for ... in " + _label(node))
 
     def visit_For(self, node):
         node.iter = self.iterated(node.iter)
@@ -775,6 +823,24 @@ class Rewriter(ast.NodeTransformer):
             elif isinstance(value, ast.AST):
                 setattr(node, field, self.visit(value))
         return node
+
+
+# What a test may consist of whose value depends on nothing but what it reads.
+_PLAIN = (
+    ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp,
+    ast.BinOp, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
+
+
+def _only_tests(loop):
+    """Whether a `while` loop does nothing but test, so that its turns are alike until something
+    that it reads is written by another thread."""
+    idle = all(
+        isinstance(it, (ast.Pass, ast.Continue))
+        or (isinstance(it, ast.Expr) and isinstance(it.value, ast.Constant))
+        for it in loop.body
+    )
+    return idle and all(isinstance(it, _PLAIN) for it in ast.walk(loop.test))
 
 
 def _flatten(items):

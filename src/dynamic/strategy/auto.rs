@@ -1,7 +1,7 @@
 //! The default: exhaustive search by DPOR, whose first execution has no preemption, in turn with
-//! samples drawn by POS, which reach deep bugs long before an exhaustive search does. Samples stay
-//! within the number of distinct traces found so far, so that a certificate costs at most twice
-//! the executions it needs.
+//! samples drawn by POS, which reach deep bugs long before an exhaustive search does. Samples, and
+//! executions that only repeat a trace, stay within the number of distinct traces found so far, so
+//! that a certificate costs at most twice the executions it needs.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,11 @@ pub struct Auto {
     traces: FxHashSet<u64>,
     handed_out: usize,
     sample_next: bool,
+    sampled: bool,
 }
+
+/// Executions kept back from sampling.
+const RESERVE: usize = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
@@ -40,6 +44,7 @@ impl Auto {
             traces: FxHashSet::default(),
             handed_out: 0,
             sample_next: false,
+            sampled: false,
         }
     }
 
@@ -53,11 +58,15 @@ impl Auto {
 
 impl Strategy for Auto {
     fn next_plan(&mut self) -> Option<Plan> {
-        let may_sample = self.handed_out < 2 * self.traces.len() && !self.dpor.is_done();
+        // The first sample comes at once. Later ones leave room for what the exhaustive search
+        // repeats after the last sample.
+        let spare = if self.sampled { RESERVE } else { 0 };
+        let may_sample = self.handed_out + spare < 2 * self.traces.len() && !self.dpor.is_done();
         if self.sample_next
             && may_sample
             && let Some(plan) = self.pos.next_plan()
         {
+            self.sampled = true;
             return Some(self.hand_out(plan, Origin::Pos));
         }
         let plan = self.dpor.next_plan()?;
