@@ -687,13 +687,13 @@ impl Finder<'_> {
                         let called = self.summaries.eval.arena.frame_of(callee).function;
                         own && self.links.touches(called) && {
                             let summary = self.summaries.summary(callee);
-                            self.runs_code_of(&summary, object)
+                            self.runs_code_of(&summary, class, object)
                         }
                     }
                     Target::External(_) | Target::Method(..) => {
                         named && self.starts_thread(target) && {
                             let summary = self.summaries.summary(frame);
-                            self.runs_code_of(&summary, object)
+                            self.runs_code_of(&summary, class, object)
                         }
                     }
                     Target::Construct(..) => false,
@@ -743,11 +743,19 @@ impl Finder<'_> {
         }
     }
 
-    /// Whether a thread of a summary runs methods of an object, or of what belongs to it.
-    fn runs_code_of(&self, summary: &Summary, object: ObjectId) -> bool {
+    /// Whether a thread of a summary runs code of a class, or methods of what belongs to an object.
+    fn runs_code_of(&self, summary: &Summary, class: ClassId, object: ObjectId) -> bool {
         let eval = &self.summaries.eval;
-        let mut targets = summary.spawns.iter().flat_map(|spawn| &spawn.targets);
+        let threads = summary.spawns.iter().filter(|spawn| !spawn.interrupt);
+        let mut targets = threads.flat_map(|spawn| &spawn.targets);
         targets.any(|&target| {
+            if self
+                .links
+                .enclosing_class(eval.arena.frame_of(target).function)
+                == Some(class)
+            {
+                return true;
+            }
             let mut current = eval.receiver(target);
             for _ in 0..6 {
                 if current == Some(object) {
