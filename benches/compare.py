@@ -10,6 +10,8 @@ The table, in Markdown, has the median of the rounds and the greatest peak memor
   ruff      `ruff check --no-cache --isolated`, the linter everybody measures against
   check     `raceproof check --no-cache`
   warm      `raceproof check` on an unchanged tree, after a run that filled the cache
+  twice     `raceproof check --no-cache` on two copies of the tree side by side: twice the time, if
+            time grows with size; with `--twice`
 
 `--layout SCRIPT` runs `SCRIPT DIR` first and measures every directory that it makes in DIR.
 Needs a release build (`cargo build --release`) and, for the comparison, `pip install ruff`.
@@ -60,6 +62,7 @@ def main():
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--raceproof", default=str(ROOT / "target/release/raceproof"))
     parser.add_argument("--ruff", default=shutil.which("ruff"))
+    parser.add_argument("--twice", action="store_true")
     parser.add_argument("--layout", metavar="SCRIPT")
     parser.add_argument("--layout-dir", default=str(ROOT / "target/bench-trees"))
     args = parser.parse_args()
@@ -71,16 +74,21 @@ def main():
     if not args.trees:
         parser.error("no tree given")
 
+    check = [args.raceproof, "check", "--output-format", "jsonl"]
     print("| tree | files | lines | command | median | least | peak memory |")
     print("|---|---:|---:|---|---:|---:|---:|")
     for tree in map(os.path.abspath, args.trees):
-        with tempfile.TemporaryDirectory() as cached:
+        with tempfile.TemporaryDirectory() as cached, tempfile.TemporaryDirectory() as double:
             # The cache lies in the working directory when the tree is no project.
             commands = {
                 "floor": ([args.raceproof, "debug", "parse", tree], cached),
-                "check": ([args.raceproof, "check", "--no-cache", "--output-format", "jsonl", tree], cached),
-                "warm": ([args.raceproof, "check", "--output-format", "jsonl", tree], cached),
+                "check": ([*check, "--no-cache", tree], cached),
+                "warm": ([*check, tree], cached),
             }
+            if args.twice:
+                for copy in "one", "two":
+                    shutil.copytree(tree, os.path.join(double, copy), symlinks=True)
+                commands["twice"] = ([*check, "--no-cache", double], cached)
             if args.ruff:
                 ruff = [args.ruff, "check", "--no-cache", "--isolated", "--quiet", tree]
                 commands["ruff"] = (ruff, cached)
