@@ -127,6 +127,8 @@ fn offer(
     let diagnostic = shown.iter().find(|it| {
         it.source.as_deref() == Some(diagnostics::SOURCE)
             && it.code == Some(NumberOrString::String(finding.rule.clone()))
+            && it.range
+                == convert::range(&document.text, finding.primary.range, view.features.units)
     });
     if finding.primary.file == document.file {
         for fix in fixes::fixes(source, finding) {

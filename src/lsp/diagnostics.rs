@@ -26,6 +26,9 @@ use crate::source::text::{SourceText, Sources};
 /// The name under which diagnostics appear.
 pub(super) const SOURCE: &str = "raceproof";
 
+/// Tag of pages whose findings are code without effect.
+const UNNECESSARY: &str = "unnecessary";
+
 /// The diagnostics of one file.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -123,7 +126,7 @@ fn diagnostic(
         source: Some(SOURCE.to_owned()),
         message,
         related_information: related,
-        tags: None,
+        tags: tags(&finding.rule, features),
         data: Some(serde_json::json!({ "fingerprint": finding.fingerprint })),
     }
 }
@@ -135,6 +138,12 @@ fn code_description(rule: &str, features: &Features) -> Option<CodeDescription> 
     }
     let href = rule::page(rule)?.url().parse().ok()?;
     Some(CodeDescription { href })
+}
+
+/// What the page of a rule says about how its findings look.
+fn tags(rule: &str, features: &Features) -> Option<Vec<DiagnosticTag>> {
+    let unnecessary = rule::page(rule)?.tags.iter().any(|it| it == UNNECESSARY);
+    (unnecessary && features.fades).then(|| vec![DiagnosticTag::UNNECESSARY])
 }
 
 /// A problem with a file, or an ignore comment that nothing needs.
@@ -160,13 +169,13 @@ fn remark(
         }
         _ => lsp_types::Range::default(),
     };
-    let unnecessary = severity == DiagnosticSeverity::HINT;
+    let idle = problem.ignore.is_some() && features.fades;
     Diagnostic {
         range,
         severity: Some(severity),
         source: Some(SOURCE.to_owned()),
         message: problem.message.clone(),
-        tags: unnecessary.then(|| vec![DiagnosticTag::UNNECESSARY]),
+        tags: idle.then(|| vec![DiagnosticTag::UNNECESSARY]),
         ..Diagnostic::default()
     }
 }

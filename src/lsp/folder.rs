@@ -36,8 +36,8 @@ pub(super) struct Folder {
     running: Option<Arc<Job>>,
     /// What the client was told, by file.
     published: FxHashMap<PathBuf, String>,
-    /// Files the client must be told about even if nothing about them has changed: it waits for
-    /// the diagnostics of the version it has sent.
+    /// Files whose diagnostics the client waits for, whether they change or not: those of the
+    /// version it has sent.
     awaited: FxHashSet<PathBuf>,
 }
 
@@ -101,9 +101,13 @@ impl Folder {
     pub(super) fn edit(&mut self, path: PathBuf, text: Arc<str>) {
         self.touched.remove(&path);
         self.texts.insert(path.clone(), Arc::clone(&text));
-        self.host.apply(Change::Edited(path.clone(), text));
-        self.awaited.insert(path);
+        self.host.apply(Change::Edited(path, text));
         self.changed();
+    }
+
+    /// The client waits for the diagnostics of a file, whether they change or not.
+    pub(super) fn expect(&mut self, path: &Path) {
+        self.awaited.insert(path.to_path_buf());
     }
 
     /// The editor has another text, which [`Folder::edit`] will bring.
@@ -224,30 +228,39 @@ impl Folder {
     }
 
     /// The files whose diagnostics the client does not know yet, and notes that it will.
-    pub(super) fn take_changes(&mut self, analysis: &Analysis) -> Vec<PathBuf> {
-        let mut changed: Vec<PathBuf> = analysis
+    pub(super) fn take_changes(&mut self, analysis: &Analysis) -> Changes {
+        let mut files: Vec<PathBuf> = analysis
             .reports
             .iter()
             .filter(|(path, report)| self.published.get(*path) != Some(&report.id))
             .map(|(path, _)| path.clone())
             .collect();
         let gone = |path: &&PathBuf| !analysis.reports.contains_key(*path);
-        changed.extend(self.published.keys().filter(gone).cloned());
-        changed.extend(std::mem::take(&mut self.awaited));
-        changed.sort();
-        changed.dedup();
+        files.extend(self.published.keys().filter(gone).cloned());
+        let unexpected = files.iter().any(|path| !self.awaited.contains(path));
+        files.extend(std::mem::take(&mut self.awaited));
+        files.sort();
+        files.dedup();
         self.published = analysis
             .reports
             .iter()
             .map(|(path, report)| (path.clone(), report.id.clone()))
             .collect();
-        changed
+        Changes { files, unexpected }
     }
 
     /// The files the client was told about.
     pub(super) fn published(&self) -> Vec<PathBuf> {
         self.published.keys().cloned().collect()
     }
+}
+
+/// What a client has to learn after an analysis.
+pub(super) struct Changes {
+    /// Files whose diagnostics have changed, and those it waits for.
+    pub files: Vec<PathBuf>,
+    /// The diagnostics of a file have changed that the client does not wait for.
+    pub unexpected: bool,
 }
 
 /// Root and settings of the project around a directory, and what is wrong with them.

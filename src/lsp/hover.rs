@@ -211,12 +211,12 @@ fn describe(text: &mut String, finding: &Finding, label: &str, held: &[String], 
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "`{state}`: {label}{}\n\n**{rule}**: {message}.",
+        "`{state}`: {label}, {}\n\n**{rule}**: {message}",
         holding(held)
     );
-    for part in [consequence, advice] {
+    for (title, part) in [("Breaks", consequence), ("Do", advice)] {
         if !part.is_empty() {
-            let _ = write!(text, " {part}.");
+            let _ = write!(text, "\n\n**{title}**: {part}");
         }
     }
     list(text, "Also touched by", others.iter().cloned());
@@ -225,8 +225,8 @@ fn describe(text: &mut String, finding: &Finding, label: &str, held: &[String], 
 
 fn holding(held: &[String]) -> String {
     match held {
-        [] => " without a lock".to_owned(),
-        held => format!(" holding `{}`", held.join("`, `")),
+        [] => "without a lock".to_owned(),
+        held => format!("holding `{}`", held.join("`, `")),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The event loop.
 //!
 //! One thread owns all state and never waits for anything but the next event. Analysis runs on a
-//! second thread over a snapshot and is cancelled by the next change; requests that only read run
-//! on further threads over the last analysis. Everything that has arrived is taken in before work
+//! second thread over a snapshot and is cancelled by the next change; requests that only read are
+//! answered on a few further threads over the last analysis. Everything that has arrived is taken in before work
 //! is started, so a burst of edits is analysed once.
 
 use std::io::{BufRead, Write};
@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::analyst::{self, Checked};
 use super::session::Session;
 use super::transport::{self, Incoming, Outgoing};
+use super::workers;
 
 /// Messages that wait in memory before the reader is slowed down.
 const QUEUE: usize = 1024;
@@ -57,8 +58,18 @@ pub fn serve(input: impl BufRead + Send + 'static, output: impl Write + Send + '
     let from_client = events.clone();
     std::thread::spawn(move || read_all(input, &from_client));
 
-    let jobs = analyst::start(events.clone());
-    let mut session = Session::new(Client { outgoing }, jobs, events);
+    let client = Client { outgoing };
+    let tasks = analyst::start(events.clone());
+    let workers = match workers::start(&events) {
+        Ok(workers) => workers,
+        Err(error) => {
+            client.show(&format!("raceproof cannot start: {error}"));
+            drop(client);
+            let _ = writer.join();
+            return Ended::Abrupt;
+        }
+    };
+    let mut session = Session::new(client, tasks, workers, events);
     let ended = run(&mut session, &receiver);
     drop(session);
     // The last answers must be out before the process ends. A writer that fails has no reader.

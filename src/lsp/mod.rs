@@ -17,5 +17,6 @@ mod other_side;
 mod requests;
 mod session;
 mod transport;
+mod workers;
 
 pub use main_loop::{Ended, serve};

@@ -19,7 +19,7 @@ use crate::rule;
 use crate::source::span::{FileId, Range};
 use crate::source::text::SourceText;
 
-/// The work of one request, done on a thread of its own.
+/// The work of one request, done on one of the threads of `workers`.
 pub(super) type Work = Box<dyn FnOnce(&View) -> Result<Value, ResponseError> + Send>;
 
 /// Everything the server offers.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, SyncSender};
 
 use lsp_server::{ErrorCode, Notification, Request, RequestId, Response, ResponseError};
 use lsp_types::{
-    CancelParams, DidChangeConfigurationParams, DidChangeTextDocumentParams,
+    CancelParams, DiagnosticTag, DidChangeConfigurationParams, DidChangeTextDocumentParams,
     DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams,
     DidOpenTextDocumentParams, DidSaveTextDocumentParams, FileChangeType, InitializeParams,
     NumberOrString, PublishDiagnosticsParams, Uri,
@@ -21,8 +21,9 @@ use super::analyst::{Checked, Task};
 use super::convert::{self, path_of, uri_of};
 use super::document::Document;
 use super::folder::Folder;
-use super::main_loop::{Client, Ended, Event, contained, error, watch_parent};
+use super::main_loop::{Client, Ended, Event, error, watch_parent};
 use super::requests::{self, OpenFile, View};
+use super::workers::Question;
 use crate::source::span::Units;
 
 /// What the client can do, as it said in `initialize`.
@@ -48,6 +49,8 @@ pub(super) struct Features {
     pub shows_documents: bool,
     /// It takes edits that name the version of the document.
     pub versioned_edits: bool,
+    /// It shows faded what is unnecessary, and the user lets it.
+    pub fades: bool,
 }
 
 impl Default for Features {
@@ -63,18 +66,32 @@ impl Default for Features {
             watches: false,
             shows_documents: false,
             versioned_edits: false,
+            fades: false,
         }
     }
 }
 
-/// What the user switches on, in `initializationOptions` or the section `raceproof` of the settings.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+/// What the user switches on and off, in `initializationOptions` or the section `raceproof` of the
+/// settings.
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Extras {
     /// Threads that reach a function, above it.
     pub code_lens: bool,
     /// Guard of an attribute, behind it.
     pub inlay_hints: bool,
+    /// Code that has no effect, and ignore comments that nothing needs, appear faded.
+    pub fade_unnecessary: bool,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Self {
+            code_lens: false,
+            inlay_hints: false,
+            fade_unnecessary: true,
+        }
+    }
 }
 
 /// Where the connection is in its life.
@@ -87,9 +104,6 @@ enum Phase {
     /// Nothing but `exit` is expected.
     ShutDown,
 }
-
-/// Requests walk syntax trees, whose depth `source::depth` bounds to what fits into this.
-const REQUEST_STACK: usize = 16 * 1024 * 1024;
 
 /// An open document.
 struct Open {
@@ -108,9 +122,12 @@ struct Waiting {
 pub(super) struct Session {
     pub(super) client: Client,
     tasks: Sender<Task>,
+    workers: Sender<Question>,
     events: SyncSender<Event>,
     phase: Phase,
     features: Arc<Features>,
+    /// The client can show faded what is unnecessary.
+    can_fade: bool,
     extras: Extras,
     /// Roots that the client opened.
     workspace: Vec<PathBuf>,
@@ -123,13 +140,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(client: Client, tasks: Sender<Task>, events: SyncSender<Event>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        tasks: Sender<Task>,
+        workers: Sender<Question>,
+        events: SyncSender<Event>,
+    ) -> Self {
         Self {
             client,
             tasks,
+            workers,
             events,
             phase: Phase::New,
             features: Arc::default(),
+            can_fade: false,
             extras: Extras::default(),
             workspace: Vec::new(),
             folders: Vec::new(),
@@ -233,10 +257,12 @@ impl Session {
                 .and_then(|it| it.workspace_edit.as_ref())
                 .and_then(|it| it.document_changes)
                 .unwrap_or_default(),
+            fades: false,
         });
-        if let Some(options) = params.initialization_options {
-            self.configure(&options);
-        }
+        self.can_fade = pushed
+            .and_then(|it| it.tag_support.as_ref())
+            .is_some_and(|it| it.value_set.contains(&DiagnosticTag::UNNECESSARY));
+        self.configure(&params.initialization_options.unwrap_or_default());
         if let Some(parent) = params.process_id {
             watch_parent(parent, &self.events);
         }
@@ -364,6 +390,7 @@ impl Session {
         if let Some((root, path)) = &place
             && let Some(folder) = folder_mut(&mut self.folders, root)
         {
+            folder.expect(path);
             folder.edit(path.clone(), document.text().into());
         }
         self.documents.insert(
@@ -453,7 +480,7 @@ impl Session {
         self.place_again();
     }
 
-    /// Takes `codeLens` and `inlayHints` from settings, which some clients wrap in their section.
+    /// Takes what the user switches from settings, which some clients wrap in their section.
     fn configure(&mut self, settings: &Value) {
         let section = settings.get("raceproof").unwrap_or(settings);
         if section.is_object()
@@ -461,6 +488,7 @@ impl Session {
         {
             self.extras = extras;
         }
+        Arc::make_mut(&mut self.features).fades = self.can_fade && self.extras.fade_unnecessary;
     }
 
     /// Asks the client to tell about files that change on disk.
@@ -547,6 +575,9 @@ impl Session {
             if let Some((root, path)) = &place
                 && let Some(folder) = folder_mut(&mut self.folders, root)
             {
+                if !self.features.pulls {
+                    folder.expect(path);
+                }
                 folder.edit(path.clone(), open.document.text().into());
             }
             open.place = place;
@@ -570,11 +601,21 @@ impl Session {
                 used.contains(it.root()) || workspace.iter().any(|root| it.serves(root))
             });
         self.folders = kept;
-        for folder in dropped {
+        self.dismiss(&dropped);
+    }
+
+    /// Takes back what was said about the files of folders that are not analysed any more.
+    fn dismiss(&mut self, folders: &[Folder]) {
+        let mut told = false;
+        for folder in folders {
             folder.cancel();
             for path in folder.published() {
+                told = true;
                 self.publish(&folder.root().join(path), Vec::new());
             }
+        }
+        if told && self.features.pulls && self.features.refreshes {
+            self.ask::<lsp_types::request::WorkspaceDiagnosticRefresh>(());
         }
     }
 
@@ -590,12 +631,8 @@ impl Session {
 
     /// Forgets everything but what the client opened, and begins anew.
     fn restart(&mut self) {
-        for folder in std::mem::take(&mut self.folders) {
-            folder.cancel();
-            for path in folder.published() {
-                self.publish(&folder.root().join(path), Vec::new());
-            }
-        }
+        let folders = std::mem::take(&mut self.folders);
+        self.dismiss(&folders);
         for root in std::mem::take(&mut self.workspace) {
             self.open_folder(root);
         }
@@ -617,6 +654,7 @@ impl Session {
                 && let Some(folder) = folder_mut(&mut self.folders, root)
                 && folder.is_touched(path)
             {
+                folder.expect(path);
                 folder.edit(path.clone(), open.document.text().into());
             }
         }
@@ -629,30 +667,27 @@ impl Session {
             }
         }
         if self.folders.iter().all(Folder::is_current) {
-            for waiting in std::mem::take(&mut self.waiting) {
-                self.begin(waiting);
-            }
+            let waiting = std::mem::take(&mut self.waiting);
+            self.begin(waiting);
         }
     }
 
-    /// Works on a request on a thread of its own: there are few at a time.
-    fn begin(&mut self, waiting: Waiting) {
-        let Waiting { id, work } = waiting;
-        let view = self.view();
-        let events = self.events.clone();
-        let running = id.clone();
-        let thread = std::thread::Builder::new()
-            .stack_size(REQUEST_STACK)
-            .spawn(move || {
-                let result = contained(|| work(&view)).and_then(|it| it);
-                let _ = events.send(Event::Answered(running, result));
-            });
-        match thread {
-            Ok(_) => {
+    /// Hands the requests that have waited to the threads that answer them.
+    fn begin(&mut self, waiting: Vec<Waiting>) {
+        if waiting.is_empty() {
+            return;
+        }
+        let view = Arc::new(self.view());
+        for Waiting { id, work } in waiting {
+            let question = Question {
+                id: id.clone(),
+                work,
+                view: Arc::clone(&view),
+            };
+            if self.workers.send(question).is_ok() {
                 self.running.insert(id);
-            }
-            Err(reason) => {
-                let failed = error(ErrorCode::InternalError, reason.to_string());
+            } else {
+                let failed = error(ErrorCode::InternalError, "no thread is left to answer");
                 self.client.answer(id, Err(failed));
             }
         }
@@ -694,14 +729,15 @@ impl Session {
                 return;
             }
         };
-        let changed = folder.take_changes(&analysis);
+        let changes = folder.take_changes(&analysis);
         let root = folder.root().to_path_buf();
         if self.features.pulls {
-            if !changed.is_empty() && self.features.refreshes {
+            // For what it has edited itself a client asks without being told to.
+            if changes.unexpected && self.features.refreshes {
                 self.ask::<lsp_types::request::WorkspaceDiagnosticRefresh>(());
             }
         } else {
-            for path in changed {
+            for path in changes.files {
                 let diagnostics = analysis
                     .reports
                     .get(&path)

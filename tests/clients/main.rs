@@ -1,4 +1,4 @@
-//! The language server under clients that others wrote: Neovim, and pytest-lsp (pygls).
+//! The language server under clients that others wrote: Neovim, Emacs, and pytest-lsp (pygls).
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "../externals/mod.rs"]
@@ -54,6 +54,25 @@ fn neovim_shows_fixes_and_follows() {
     let output = neovim
         .args(["--headless", "--clean", "-c"])
         .arg(format!("luafile {}", script("neovim.lua")))
+        .env("RACEPROOF_BINARY", env!("CARGO_BIN_EXE_raceproof"))
+        .env("RACEPROOF_ROOT", root)
+        .output()
+        .unwrap();
+    succeed(&output);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ok"));
+}
+
+#[test]
+fn emacs_shows_and_fixes() {
+    // Part of Emacs from 29 on, a package before.
+    let probe = "(progn (require 'package) (package-initialize) (require 'eglot))";
+    let Some(mut emacs) = command("emacs", &["--batch", "--eval", probe]) else {
+        return;
+    };
+    let project = project();
+    let root = project.path().canonicalize().unwrap();
+    let output = emacs
+        .args(["--batch", "-l", &script("eglot.el")])
         .env("RACEPROOF_BINARY", env!("CARGO_BIN_EXE_raceproof"))
         .env("RACEPROOF_ROOT", root)
         .output()

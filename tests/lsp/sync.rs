@@ -30,7 +30,11 @@ fn whole_project(client: &mut Client, previous: &[(&Path, &str)]) -> Vec<Value> 
 #[test]
 fn diagnostics_are_pushed_for_files_that_are_not_open() {
     let (_directory, root) = project(&[("pkg/a.py", UNUSED), ("b.py", "")]);
-    let mut client = Client::start(&root, json!({}));
+    let tags = json!({ "tagSupport": { "valueSet": [1, 2] } });
+    let mut client = Client::start(
+        &root,
+        json!({ "textDocument": { "publishDiagnostics": tags } }),
+    );
     client.open(&root.join("b.py"), "");
     let diagnostics = client.pushed_closed(&root.join("pkg/a.py"), |it| !it.is_empty());
     assert_eq!(diagnostics[0]["source"], "raceproof");
@@ -52,6 +56,10 @@ fn diagnostics_are_pulled_with_result_ids() {
     let first = pulled(&mut client, &a, None);
     assert_eq!(first["kind"], "full");
     assert_eq!(first["items"].as_array().unwrap().len(), 1);
+    // What the project has at first, nobody has asked for yet.
+    client.wait("refresh", |it| {
+        it["method"] == "workspace/diagnostic/refresh"
+    });
     let id = first["resultId"].as_str().unwrap().to_owned();
     let again = pulled(&mut client, &a, Some(&id));
     assert_eq!(again, json!({ "kind": "unchanged", "resultId": id }));
@@ -76,15 +84,70 @@ fn diagnostics_are_pulled_with_result_ids() {
         .find(|it| it["uri"] == uri(&a).as_str())
         .unwrap();
     assert_eq!(here["items"], json!([]));
+    // Whoever pulls gets nothing pushed, and is not told to ask again for what it edits itself.
+    let end = client.request("shutdown", Value::Null);
+    let last = client.wait("end", |it| {
+        it["id"] == end
+            || it["method"] == "textDocument/publishDiagnostics"
+            || it["method"] == "workspace/diagnostic/refresh"
+    });
+    assert_eq!(last["id"], end);
+}
+
+#[test]
+fn a_client_that_pulls_is_told_of_changes_in_files_it_did_not_edit() {
+    let shared =
+        "import threading\n\ntotal = 0\n\n\ndef add():\n    global total\n    total += 1\n";
+    let start = "import shared\nimport threading\n\nfor _ in range(4):\n    threading.Thread(target=shared.add).start()\n";
+    let (_directory, root) = project(&[("shared.py", shared), ("start.py", "")]);
+    let path = root.join("start.py");
+    let mut client = Client::start(
+        &root,
+        json!({
+            "textDocument": { "diagnostic": {} },
+            "workspace": { "diagnostic": { "refreshSupport": true } },
+        }),
+    );
+    client.open(&path, "");
+    assert_eq!(pulled(&mut client, &path, None)["items"], json!([]));
+    client.change(&path, 2, json!([{ "text": start }]));
     client.wait("refresh", |it| {
         it["method"] == "workspace/diagnostic/refresh"
     });
-    // Whoever pulls gets nothing pushed.
-    let end = client.request("shutdown", Value::Null);
-    let last = client.wait("end", |it| {
-        it["id"] == end || it["method"] == "textDocument/publishDiagnostics"
-    });
-    assert_eq!(last["id"], end);
+    let there = pulled(&mut client, &root.join("shared.py"), None);
+    assert_eq!(there["items"][0]["code"], "unlocked-counter");
+    client.finish();
+}
+
+#[test]
+fn what_is_unnecessary_is_tagged_for_clients_that_can_show_it() {
+    const HINT: i64 = 4;
+    let text = format!("import sys\n\nsys.setswitchinterval(10)\n{UNUSED}");
+    let (_directory, root) = project(&[("a.py", &text)]);
+    let path = root.join("a.py");
+    let can = json!({ "textDocument": { "publishDiagnostics": { "tagSupport": { "valueSet": [1, 2] } } } });
+    let off = json!({ "raceproof": { "fadeUnnecessary": false } });
+    for (capabilities, options, tags) in [
+        (&can, json!({}), json!([1])),
+        (&can, off, Value::Null),
+        (&json!({}), json!({}), Value::Null),
+    ] {
+        let (mut client, _) = Client::start_with(json!({
+            "processId": null,
+            "rootUri": uri(&root),
+            "capabilities": capabilities,
+            "initializationOptions": options,
+        }));
+        client.open(&path, &text);
+        let diagnostics = client.pushed(&path, 1);
+        let of = |wanted: &dyn Fn(&Value) -> bool| {
+            let found = diagnostics.iter().find(|it| wanted(it));
+            found.unwrap_or_else(|| panic!("{diagnostics:#?}"))["tags"].clone()
+        };
+        assert_eq!(of(&|it| it["code"] == "gil-reliance"), tags);
+        assert_eq!(of(&|it| it["severity"] == HINT), tags);
+        client.finish();
+    }
 }
 
 #[test]

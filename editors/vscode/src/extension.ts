@@ -23,7 +23,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     vscode.commands.registerCommand("raceproof.explain", explain),
     vscode.commands.registerCommand("raceproof.output", () => output.show()),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      const decides = ["enable", "path", "server.arguments", "codeLens", "inlayHints"];
+      const decides = [
+        "enable", "path", "server.arguments", "codeLens", "inlayHints", "fadeUnnecessary",
+      ];
       if (decides.some((key) => event.affectsConfiguration(`raceproof.${key}`))) {
         void restart();
       }
@@ -80,6 +82,7 @@ async function start(): Promise<void> {
     initializationOptions: {
       codeLens: settings.get<boolean>("codeLens", false),
       inlayHints: settings.get<boolean>("inlayHints", false),
+      fadeUnnecessary: settings.get<boolean>("fadeUnnecessary", true),
     },
   };
   const started = new LanguageClient("raceproof", "raceproof", serverOptions, clientOptions);
