@@ -2,7 +2,7 @@
 //!
 //! A page, `rules/<name>.md`, is documentation, the text of `raceproof explain`, metadata and an
 //! executable test at once. It begins with the name as title, a paragraph that sums the rule up,
-//! and a `toml` block with `severity`, `since` and `tags`; its sections are `Reported`,
+//! and a `toml` block with `severity`, `since`, `tags` and perhaps `optional`; its sections are `Reported`,
 //! `Not reported`, `How to fix` and `Limits`.
 
 mod pages;
@@ -35,6 +35,8 @@ pub struct Page {
     pub summary: String,
     /// Severity unless configured otherwise.
     pub severity: Severity,
+    /// Off unless the configuration names the rule.
+    pub optional: bool,
     /// Version that brought the rule.
     pub since: String,
     /// Weaknesses (CWE) and subjects.
@@ -47,6 +49,8 @@ pub struct Page {
 #[serde(deny_unknown_fields)]
 struct Metadata {
     severity: Severity,
+    #[serde(default)]
+    optional: bool,
     since: String,
     #[serde(default)]
     tags: Vec<String>,
@@ -79,6 +83,7 @@ impl Page {
             name,
             summary,
             severity: metadata.severity,
+            optional: metadata.optional,
             since: metadata.since,
             tags: metadata.tags,
             body: rest.trim().to_owned(),

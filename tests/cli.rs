@@ -490,6 +490,15 @@ fn graph() {
             assert!(edge[end].as_u64().unwrap() < nodes.len() as u64);
         }
     }
+    // Of the whole project, what the paths have to do with.
+    project.write("raceproof.toml", b"");
+    project.write(
+        "other.py",
+        b"import threading\n\n\ndef beat():\n    pass\n\n\nthreading.Thread(target=beat).start()\n",
+    );
+    let part = run(&["other.py", "--output-format", "json"]);
+    assert!(part.contains("other.beat"), "{part}");
+    assert!(!part.contains("counter.add"), "{part}");
     let nobody = project.run(&["graph", "--focus", "nobody"]);
     assert!(
         nobody

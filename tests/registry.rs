@@ -78,7 +78,10 @@ fn the_index_lists_every_page() {
     );
     for name in page_names() {
         let page = read(&name);
-        let severity = format!("{:?}", page.severity).to_lowercase();
+        let mut severity = format!("{:?}", page.severity).to_lowercase();
+        if page.optional {
+            severity.push_str(", off");
+        }
         writeln!(
             text,
             "| [`{name}`]({name}.md) | {severity} | {} |",
@@ -88,7 +91,8 @@ fn the_index_lists_every_page() {
     }
     text.push_str(
         "\n`severity` is the highest a finding of the rule can have. A finding that rests on callers we\n\
-         only assume is a `warning`.\n\n\
+         only assume is a `warning`. A rule that is off reports once the configuration names it, as in\n\
+         `[tool.raceproof.rules]` with `unordered-changes = \"info\"`.\n\n\
          Library knowledge is in [`models/`](models/): which calls start threads, which objects are locks,\n\
          what blocks, what is safe to share.\n",
     );
@@ -141,6 +145,15 @@ fn predicates_are_named_as_their_pages() {
         .filter(|stem| !pages.contains(stem) && !shared.contains(stem))
         .collect();
     assert!(strangers.is_empty(), "no page in rules/ for {strangers:?}");
+    let list = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/mod.rs"));
+    let list = list.unwrap();
+    for stem in stems("src/rules", "rs") {
+        let listed = [format!("mod {stem};"), format!("    &{stem}::")];
+        assert!(
+            stem == "mod" || listed.iter().all(|it| list.contains(it.as_str())),
+            "src/rules/mod.rs does not list `{stem}`: it needs a `mod` line and one in `RULES`"
+        );
+    }
 }
 
 #[test]

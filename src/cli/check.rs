@@ -113,10 +113,7 @@ fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
             output::write_result(args.output_file.as_deref(), |out, _| {
                 fix::write_diff(&project, &fixed, out)
             })?;
-            output::complain(format_args!(
-                "{} in {files} files can be fixed",
-                fixed.count
-            ));
+            output::complain(format_args!("can be fixed: {}", fixed.summary()));
             for (path, reason) in &unwritten {
                 output::complain(format_args!("{}: {reason}", path.display()));
             }
@@ -127,7 +124,7 @@ fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
             }));
         }
         unwritten.extend(fix::write(&project, &fixed));
-        output::complain(format_args!("fixed {}", fixed.summary()));
+        output::complain(format_args!("fixed: {}", fixed.summary()));
     }
     let snapshot = project.snapshot();
     let outcome = project::watch(|job| snapshot.check(&project.settings, job))

@@ -91,7 +91,7 @@ fn explain_line(path: PathBuf, line: u32, options: ProjectOptions) -> Result<(),
         end: text.offset(line, 0, Units::Utf8),
     };
     if line == 0 || range.start == range.end {
-        let lines = text.position(u32::MAX).line;
+        let lines = text.text.lines().count();
         return Err(Failure::new(format!(
             "{}: has no line {line}, only {lines}",
             path.display()
@@ -126,7 +126,12 @@ fn write_page(page: &Page, style: Style, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "{}", paint("1", page.name))?;
     writeln!(out, "{}\n", textwrap::fill(&page.summary, style.width))?;
     let tags = page.tags.join(", ");
-    let facts = format!("severity {severity}, since {}, {tags}", page.since);
+    let off = if page.optional {
+        " once the configuration names it"
+    } else {
+        ""
+    };
+    let facts = format!("severity {severity}{off}, since {}, {tags}", page.since);
     writeln!(out, "{}\n", paint("2", facts.trim_end_matches([',', ' '])))?;
     let mut fenced = false;
     for line in page.body.lines() {

@@ -66,7 +66,7 @@ pub(super) struct Fixed {
 }
 
 impl Fixed {
-    /// Such as "3 findings in 1 file".
+    /// Such as "3 places in 1 file".
     pub fn summary(&self) -> String {
         let count = |number: usize, word: &str| {
             let plural = if number == 1 { "" } else { "s" };
@@ -74,14 +74,40 @@ impl Fixed {
         };
         format!(
             "{} in {}",
-            count(self.count, "finding"),
+            count(self.count, "place"),
             count(self.files.len(), "file")
         )
     }
 }
 
-/// What a correction is known by from one round to the next.
-type Key = (PathBuf, String, String, String, String);
+/// What a finding, or an idle ignore comment, is known by from one round to the next: lines move.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Defect {
+    path: PathBuf,
+    /// Empty for an ignore comment.
+    rule: String,
+    function: String,
+    /// The state that is raced for; the notice about an ignore comment.
+    what: String,
+}
+
+impl Defect {
+    fn of(sources: &Sources, finding: &Finding) -> Self {
+        Self {
+            path: sources.path(finding.primary.file).to_path_buf(),
+            rule: finding.rule.clone(),
+            function: finding.function.clone(),
+            what: finding.state.clone(),
+        }
+    }
+}
+
+/// What a correction is known by: the defect, and the title of the fix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    defect: Defect,
+    title: String,
+}
 
 /// Corrects the project in memory: the host has the corrected texts afterwards.
 ///
@@ -102,12 +128,13 @@ pub(super) fn rounds(project: &mut Project, wanted: Safety) -> Result<Fixed, Fai
         if let Some(round) = last.take() {
             let failed = round.failed(&counts);
             if !failed.is_empty() {
-                let files: FxHashSet<PathBuf> = failed.iter().map(|key| key.0.clone()).collect();
+                let files: FxHashSet<PathBuf> =
+                    failed.iter().map(|key| key.defect.path.clone()).collect();
                 barred.extend(failed);
                 for (path, before) in round.before {
                     if files.contains(&path) {
                         project.host.apply(Change::Edited(path.clone(), before));
-                        made.retain(|key, _| key.0 != path || !round.keys.contains(key));
+                        made.retain(|key, _| key.defect.path != path || !round.keys.contains(key));
                     }
                 }
                 continue;
@@ -164,24 +191,17 @@ pub(super) fn rounds(project: &mut Project, wanted: Safety) -> Result<Fixed, Fai
 /// One round that was made.
 #[derive(Default)]
 struct Round {
-    /// Findings before, by what corrections are known by.
-    counts: FxHashMap<Key, usize>,
+    /// How many findings there were before.
+    counts: FxHashMap<Defect, usize>,
     keys: FxHashSet<Key>,
     before: Vec<(PathBuf, Arc<str>)>,
 }
 
 impl Round {
     /// The corrections after which as much is found as before.
-    fn failed(&self, after: &FxHashMap<Key, usize>) -> Vec<Key> {
-        let count = |counts: &FxHashMap<Key, usize>, key: &Key| {
-            let finding = (
-                key.0.clone(),
-                key.1.clone(),
-                key.2.clone(),
-                key.3.clone(),
-                String::new(),
-            );
-            counts.get(&finding).copied().unwrap_or(0)
+    fn failed(&self, after: &FxHashMap<Defect, usize>) -> Vec<Key> {
+        let count = |counts: &FxHashMap<Defect, usize>, key: &Key| {
+            counts.get(&key.defect).copied().unwrap_or(0)
         };
         self.keys
             .iter()
@@ -194,20 +214,10 @@ impl Round {
     }
 }
 
-fn key(sources: &Sources, finding: &Finding, title: &str) -> Key {
-    (
-        sources.path(finding.primary.file).to_path_buf(),
-        finding.rule.clone(),
-        finding.function.clone(),
-        finding.state.clone(),
-        title.to_owned(),
-    )
-}
-
-fn counts(outcome: &Outcome, sources: &Sources) -> FxHashMap<Key, usize> {
+fn counts(outcome: &Outcome, sources: &Sources) -> FxHashMap<Defect, usize> {
     let mut counts = FxHashMap::default();
     for finding in &outcome.findings {
-        *counts.entry(key(sources, finding, "")).or_default() += 1;
+        *counts.entry(Defect::of(sources, finding)).or_default() += 1;
     }
     counts
 }
@@ -259,7 +269,11 @@ fn proposals(
             fixes::fixes(&source, finding)
                 .into_iter()
                 .filter(|fix| fix.safety <= wanted)
-                .map(|fix| (key(sources, finding, &fix.title), fix))
+                .map(|fix| {
+                    let defect = Defect::of(sources, finding);
+                    let title = fix.title.clone();
+                    (Key { defect, title }, fix)
+                })
                 .find(|(key, _)| !barred.contains(key))
         });
     let path = sources.path(file);
@@ -270,13 +284,15 @@ fn proposals(
         .filter_map(|it| {
             let ignore = it.ignore.as_ref()?;
             let fix = fixes::remove_ignore(&source, ignore.comment, ignore.rule.as_deref())?;
-            let key = (
-                path.to_path_buf(),
-                String::new(),
-                String::new(),
-                it.message.clone(),
-                fix.title.clone(),
-            );
+            let key = Key {
+                defect: Defect {
+                    path: path.to_path_buf(),
+                    rule: String::new(),
+                    function: String::new(),
+                    what: it.message.clone(),
+                },
+                title: fix.title.clone(),
+            };
             (!barred.contains(&key)).then_some((key, fix))
         });
     of_findings.chain(of_ignores).collect()

@@ -7,14 +7,17 @@ use clap::{Args, ValueEnum};
 
 use super::output::{self, Failure, complain};
 use super::project::{self, Project, ProjectArgs};
+use crate::findings::filter::in_focus;
 use crate::findings::outcome::Outcome;
 use crate::program::graph::{Graph, graph};
 use crate::report::{self, Report};
+use crate::source::span::FileId;
 
 /// Arguments of `raceproof graph`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   raceproof graph | dot -Tsvg > threads.svg
+  raceproof graph src/app/cache.py | dot -Tsvg > cache.svg
   raceproof graph --focus Cache.get --output-format mermaid
   raceproof graph --output-format json --output-file graph.json
 
@@ -60,14 +63,20 @@ fn write(args: GraphArgs) -> Result<(), Failure> {
     if files.is_empty() {
         return Err(Failure::new("there are no Python files here"));
     }
-    let graph: Graph = graph(&program, args.focus.as_deref());
+    let focus = &project.settings.focus;
+    let within = |file: FileId| {
+        let path = files.get(file.0 as usize);
+        path.is_some_and(|path| in_focus(path, focus))
+    };
+    let within: Option<&dyn Fn(FileId) -> bool> = (!focus.is_empty()).then_some(&within);
+    let graph: Graph = graph(&program, args.focus.as_deref(), within);
     if graph.nodes.is_empty() {
         complain(match &args.focus {
-            Some(name) => format!("no thread reaches anything called `{name}`"),
-            None => "no thread root is known, so the graph is empty".to_owned(),
+            Some(name) => format!("no thread reaches anything called `{name}` here"),
+            None => "no thread root is known here, so the graph is empty".to_owned(),
         });
     }
-    let sources = snapshot.sources(files);
+    let sources = snapshot.sources(files.clone());
     let report = Report {
         outcome: &Outcome::default(),
         sources: &sources,

@@ -41,12 +41,17 @@ fn list(format: Format) -> Result<(), Failure> {
             let longest = rule::names().iter().map(|name| name.len()).max();
             let name = longest.unwrap_or(0) + 2;
             for page in rule::pages() {
-                let severity = format!("{:?}", page.severity).to_lowercase();
+                let severity = if page.optional {
+                    "off".to_owned()
+                } else {
+                    format!("{:?}", page.severity).to_lowercase()
+                };
                 let first = format!("{:<name$}{severity:<9}", page.name);
                 let rest = " ".repeat(name + 9);
                 let options = textwrap::Options::new(style.width)
                     .initial_indent(&first)
                     .subsequent_indent(&rest)
+                    .word_separator(textwrap::WordSeparator::AsciiSpace)
                     .word_splitter(textwrap::WordSplitter::NoHyphenation);
                 writeln!(out, "{}", textwrap::fill(&page.summary, options))?;
             }
@@ -59,6 +64,7 @@ fn list(format: Format) -> Result<(), Failure> {
                     json!({
                         "name": page.name,
                         "severity": page.severity,
+                        "optional": page.optional,
                         "summary": page.summary,
                         "since": page.since,
                         "tags": page.tags,

@@ -186,6 +186,18 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The configuration names a rule that is off by default: to switch it on, somewhere at least.
+    pub fn asks_for(&self, rule: &str) -> bool {
+        let on = |(name, level): (&String, &Level)| name == rule && level.severity().is_some();
+        let selected = self.select.iter().flatten().any(|name| name == rule);
+        let overridden = self.overrides.iter().flat_map(|it| &it.rules);
+        selected
+            || self.rules.iter().any(on)
+            || overridden
+                .into_iter()
+                .any(|(name, level)| on((name, level)))
+    }
+
     /// Where the value of a key comes from.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)

@@ -91,7 +91,9 @@ fn analyse(
     outcome.coverage.unresolved_calls = reached.unresolved_calls;
     outcome.coverage.limits = reached.limits;
     job.check()?;
-    let mut findings = crate::rules::check_all(&program);
+    let mut findings = crate::rules::check_all(&program, &|page| {
+        !page.optional || settings.asks_for(page.name)
+    });
     // Taking it apart takes as long as some rules do, and nobody waits for it.
     rayon::spawn(move || drop(program));
     job.check()?;
@@ -111,6 +113,7 @@ fn analyse(
         &|rule, path, severity| level(settings, &overrides, rule, path, severity),
         &mut outcome.hidden,
     );
+    filter::merge_declared(&mut findings);
     let ignores: Vec<_> = facts
         .iter()
         .filter(|(_, facts)| !facts.ignores.is_empty())
@@ -334,6 +337,11 @@ fn level(
     }
     match settings.rules.get(rule) {
         Some(level) => level.severity(),
+        None if settings.select.is_none()
+            && crate::rule::page(rule).is_some_and(|it| it.optional) =>
+        {
+            None
+        }
         None => Some(severity),
     }
 }

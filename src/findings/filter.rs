@@ -1,18 +1,18 @@
 //! From everything the rules say to what this run reports.
 //!
-//! In this order: the configuration decides whether and how a rule reports, ignore comments
-//! silence, the focus selects, the baseline takes out what was accepted. A comment or an entry is
+//! In this order: the configuration decides whether and how a rule reports, a broken declaration
+//! stands for whatever else is found of the same access, ignore comments silence, the focus selects, the baseline takes out what was accepted. A comment or an entry is
 //! *unused* only when it would have had something to do: comments are judged on all findings that
 //! the configuration lets through, inside and outside the focus.
 
 use std::path::{Path, PathBuf};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::outcome::{Hidden, IdleIgnore, Problem};
 use super::{Finding, Severity};
 use crate::facts::suppress::Ignore;
-use crate::source::span::FileId;
+use crate::source::span::{FileId, Site};
 use crate::source::text::Sources;
 
 /// A rule's severity at a path: what the page says goes in, `None` comes out for a rule that is off.
@@ -37,6 +37,18 @@ pub fn configure(
         }
     });
     hidden.off += before - findings.len();
+}
+
+/// Leaves one finding for an access that breaks a declared guard: the declaration says already that
+/// the state is shared, and which lock is missing.
+pub fn merge_declared(findings: &mut Vec<Finding>) {
+    const DECLARED: &str = "missing-guard";
+    let broken: FxHashSet<Site> = findings
+        .iter()
+        .filter(|it| it.rule == DECLARED)
+        .map(|it| it.primary)
+        .collect();
+    findings.retain(|it| it.rule == DECLARED || !broken.contains(&it.primary));
 }
 
 /// Drops what ignore comments silence, and reports comments that silence nothing, name unknown

@@ -1,6 +1,6 @@
 //! Iteration over a shared container to iteration over a copy of it, where making the copy is
-//! atomic: `list(x)` of an exact list, dict, dict view or set. `list(deque)` is not, so a deque
-//! gets no fix.
+//! atomic: `list(x)` of an exact list, dict, set or view of a dict. A `defaultdict` or `Counter` is
+//! copied through its view; a deque or an `OrderedDict` gets no fix.
 
 use ruff_python_ast::{AnyNodeRef, Expr, Stmt};
 use ruff_text_size::Ranged;
@@ -75,10 +75,17 @@ fn view(expr: &Expr) -> Option<&Expr> {
 
 fn propose(context: &Context<'_>, iterated: &Expr, body: &[Stmt]) -> Option<Proposal> {
     let container = view(iterated).unwrap_or(iterated);
-    let exact = match kind(context, container) {
-        Some(Kind::Atomic) => true,
+    let kind = kind(context, container);
+    let is_view = view(iterated).is_some();
+    let exact = match kind {
+        Some(Kind::Exact | Kind::Views) => true,
         Some(Kind::NotAtomic) => return None,
-        None => view(iterated).is_some(),
+        None => is_view,
+    };
+    let copied = if kind == Some(Kind::Views) && !is_view {
+        format!("list({}.keys())", context.text(iterated))
+    } else {
+        format!("list({})", context.text(iterated))
     };
     // A loop that itself adds to what it walks over may mean to see the additions.
     let name = context.text(container);
@@ -91,17 +98,17 @@ fn propose(context: &Context<'_>, iterated: &Expr, body: &[Stmt]) -> Option<Prop
     Some(Proposal::new(
         format!("Iterate over a copy of `{name}`"),
         safety,
-        vec![replace(
-            iterated.range(),
-            format!("list({})", context.text(iterated)),
-        )],
+        vec![replace(iterated.range(), copied)],
     ))
 }
 
+#[derive(PartialEq, Eq)]
 enum Kind {
     /// `list(x)` sees one state of it.
-    Atomic,
-    /// It does not.
+    Exact,
+    /// `list(x)` does not, `list(x.keys())` does.
+    Views,
+    /// Neither does.
     NotAtomic,
 }
 
@@ -124,11 +131,10 @@ fn kind(context: &Context<'_>, container: &Expr) -> Option<Kind> {
         | Expr::Dict(_)
         | Expr::DictComp(_)
         | Expr::Set(_)
-        | Expr::SetComp(_) => Some(Kind::Atomic),
+        | Expr::SetComp(_) => Some(Kind::Exact),
         Expr::Call(call) => match dotted(&call.func)?.rsplit('.').next()? {
-            "list" | "dict" | "set" | "defaultdict" | "Counter" | "OrderedDict" | "sorted" => {
-                Some(Kind::Atomic)
-            }
+            "list" | "dict" | "set" | "sorted" => Some(Kind::Exact),
+            "defaultdict" | "Counter" => Some(Kind::Views),
             _ => Some(Kind::NotAtomic),
         },
         _ => None,

@@ -179,10 +179,10 @@ pub struct CallModel {
     /// As a decorator: the decorated function runs on such a thread.
     #[serde(default)]
     pub decorated_runs: Option<Spawn>,
-    /// As a decorator or a `with` item: the body holds a mutex that belongs to the receiver, or
-    /// to the function where there is none.
+    /// As a decorator: the body holds the lock in this attribute of the receiver, or one of the
+    /// function where there is no receiver.
     #[serde(default)]
-    pub synchronizes: bool,
+    pub synchronizes: Option<String>,
     /// The result is a lock: this side of the reader-writer lock it is called on.
     #[serde(default)]
     pub side: Option<LockSide>,
@@ -193,7 +193,8 @@ pub struct CallModel {
     /// seen half done or raises (`sum(xs)`, `json.dumps(d)`).
     #[serde(default)]
     pub iterates: Vec<usize>,
-    /// Positions of containers that it copies in one step for list, dict and set (`list(d)`).
+    /// Positions of containers that it copies: in one step where they are exactly of a built-in
+    /// type (`list(d)`).
     #[serde(default)]
     pub snapshots: Vec<usize>,
     /// Positions of arguments that it changes in several steps (`bisect.insort(xs, x)`).
@@ -262,7 +263,8 @@ pub struct ClassModel {
     /// It is a container with known atomicity.
     #[serde(default)]
     pub container: Option<ContainerKind>,
-    /// Its methods are atomic; sharing it is fine.
+    /// Its methods are atomic; sharing it is fine. Says why nothing else is said: a class that is
+    /// listed is known, and calls on it count as resolved.
     #[serde(default)]
     pub thread_safe: bool,
     /// Its methods take a lock of its own that is not re-entrant: code that interrupts one of
@@ -281,7 +283,7 @@ pub struct ClassModel {
     /// It is an iterator: `next` on a shared one is not atomic.
     #[serde(default)]
     pub iterator: bool,
-    /// It belongs to one event loop.
+    /// It belongs to one event loop; `loop-only` methods are those that only this one may call.
     #[serde(default)]
     pub loop_bound: bool,
     /// It runs callables in other processes or interpreters: no memory is shared.

@@ -9,10 +9,11 @@
 //! - a walk through a container that changes size meanwhile ([`Defect::BrokenWalk`]);
 //! - a store that ignores the lock other accesses hold ([`Defect::UnguardedWrite`]);
 //! - data read while another thread that the program starts replaces it
-//!   ([`Defect::UnorderedWrite`]).
+//!   ([`Defect::UnorderedWrite`]);
+//! - a container that is sorted while others look at it ([`Defect::HalfDone`]).
 //!
 //! Two single atomic operations do not make a defect: they are ordered one way or the other, and
-//! either is what the programmer wrote. A lone load without the lock sees a value that was
+//! either is what the programmer wrote ([`Defect::Atomic`], for those who want to know). A lone load without the lock sees a value that was
 //! current a moment ago, which is what it would have seen with the lock; it is not reported.
 //!
 //! One finding is made for each place: all its conflicts share a cause. It is reported at the
@@ -61,8 +62,6 @@ pub enum Defect {
     UnorderedWrite,
     /// Several steps on a container, seen half done.
     HalfDone,
-    /// The object held by the place is replaced while it guards others.
-    ReplacedLock,
     /// Only single atomic operations: safe.
     Atomic,
 }
@@ -101,6 +100,13 @@ pub struct Places<'a> {
     records: &'a [Record],
     /// Indices of records, by place.
     by_place: Vec<Vec<u32>>,
+}
+
+impl Conflict {
+    /// Something goes wrong.
+    pub fn is_harmful(&self) -> bool {
+        self.defect != Defect::Atomic
+    }
 }
 
 impl<'a> Places<'a> {
@@ -394,8 +400,15 @@ impl<'a> Places<'a> {
                 }
                 None
             }
+            Access::Rearrange if guard.is_none() => {
+                let seen = !matches!(y.access, Access::Read | Access::Iterate);
+                (explicit && seen).then_some(Defect::HalfDone)
+            }
             Access::Remove | Access::Rearrange | Access::SetItem | Access::Add => {
-                let guard = guard?;
+                let Some(guard) = guard else {
+                    let both = matches!(y.access, Access::Remove | Access::SetItem | Access::Add);
+                    return (explicit && both).then_some(Defect::Atomic);
+                };
                 if holds(one, guard.key) || !holds(other, guard.key) {
                     return None;
                 }
@@ -565,7 +578,6 @@ fn rank(defect: Defect, explicit: bool, access: Access) -> u32 {
         Defect::PerCallLock => 0,
         Defect::SemaphoreNotAMutex => 1,
         Defect::AsyncLock => 2,
-        Defect::ReplacedLock => 3,
         Defect::UnguardedWrite => match access {
             Access::Update => 4,
             _ => 6,

@@ -16,7 +16,7 @@ use super::object::{
 };
 use super::reading::Reading;
 use crate::facts::{Call, Constant, Literal, OpKind, ParameterKind, Value, ValueId, Variable};
-use crate::models::{ClassModel, Models};
+use crate::models::{CallModel, ClassModel, Models};
 use crate::source::name::Name;
 
 /// What a class derives from, nearest first, itself left out of `bases` but first in `order`.
@@ -215,6 +215,44 @@ impl<'p> Evaluator<'p> {
         }
         // `from functools import cached_property` makes the decorator a module-level name.
         Binding::Method
+    }
+
+    /// What models say of the decorators of a function, outermost first.
+    pub fn decorator_models(&mut self, id: FunctionId) -> Vec<&'p CallModel> {
+        let links = self.links;
+        let function = links.function(id);
+        if function.decorators.is_empty() {
+            return Vec::new();
+        }
+        let owner = FunctionId {
+            module: id.module,
+            index: function.parent,
+        };
+        let frame = if owner.index == 0 {
+            self.module_frame(owner.module)
+        } else {
+            self.generic_frame(owner, None)
+        };
+        let owner = links.function(owner);
+        let mut found = Vec::new();
+        for &decorator in &function.decorators {
+            let callee = match owner.value(decorator) {
+                Value::Call(call) => owner.calls[*call as usize].callee,
+                _ => decorator,
+            };
+            let set = self.value(frame, callee);
+            for object in self.arena.members(set).to_vec() {
+                found.extend(match *self.arena.get(object) {
+                    Object::External(name) => self.models.function(name.as_str()),
+                    Object::Method(receiver, name) => self
+                        .models_of(receiver)
+                        .iter()
+                        .find_map(|model| model.method.get(name.as_str())),
+                    _ => None,
+                });
+            }
+        }
+        found
     }
 
     /// Whether a decorator of the function has this name, however it was imported.
@@ -1276,11 +1314,13 @@ impl<'p> Evaluator<'p> {
                 return self.arena.single(Object::Context(callee));
             }
             let many = self.is_many(frame, index);
+            let wrapped = self
+                .decorator_models(id)
+                .into_iter()
+                .find_map(|model| model.returns.as_deref());
+            let class = Name::new(wrapped.unwrap_or("builtins.generator"));
             return self.made(frame, |origin| {
-                Object::Foreign(
-                    Name::new("builtins.generator"),
-                    origin(index | CALL_ORIGIN, many),
-                )
+                Object::Foreign(class, origin(index | CALL_ORIGIN, many))
             });
         }
         self.returned(callee)

@@ -15,7 +15,7 @@ use super::Program;
 use super::effect::{Action, At};
 use super::object::FunctionId;
 use super::roots::RootKind;
-use crate::source::span::{Range, Site};
+use crate::source::span::{FileId, Range, Site};
 
 /// A node of the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +170,7 @@ impl Builder<'_> {
             .program
             .conflicts()
             .iter()
+            .filter(|conflict| conflict.is_harmful())
             .map(|conflict| self.program.record(conflict.primary).key)
             .collect();
         for ((name, key), accesses) in places {
@@ -197,9 +198,15 @@ impl Builder<'_> {
     }
 }
 
-/// The graph of a program; with `focus`, what leads to and from the nodes whose name is `focus` or
-/// ends in it after a dot.
-pub fn graph(program: &Program, focus: Option<&str>) -> Graph {
+/// The graph of a program, or a part of it.
+///
+/// With `focus`, what leads to and from the nodes whose name is `focus` or ends in it after a dot;
+/// with `within`, what leads to and from the functions of the files that it picks.
+pub fn graph(
+    program: &Program,
+    focus: Option<&str>,
+    within: Option<&dyn Fn(FileId) -> bool>,
+) -> Graph {
     let mut builder = Builder {
         program,
         graph: DiGraph::new(),
@@ -209,9 +216,22 @@ pub fn graph(program: &Program, focus: Option<&str>) -> Graph {
     builder.calls();
     builder.places();
     let graph = builder.graph;
-    let kept: Vec<NodeIndex> = match focus {
-        None => graph.node_indices().collect(),
-        Some(focus) => around(&graph, focus),
+    let named = |node: &Node| {
+        focus.is_none_or(|focus| {
+            let before = node.name().strip_suffix(focus);
+            before.is_some_and(|it| it.is_empty() || it.ends_with('.'))
+        })
+    };
+    let inside = |node: &Node| match (within, node) {
+        (Some(within), Node::Function { site, .. }) => within(site.file),
+        // Of roots and places those are shown that lead to what is inside.
+        (Some(_), _) => focus.is_some(),
+        (None, _) => true,
+    };
+    let kept: Vec<NodeIndex> = if focus.is_none() && within.is_none() {
+        graph.node_indices().collect()
+    } else {
+        around(&graph, |node| named(node) && inside(node))
     };
     let position: FxHashMap<NodeIndex, usize> = kept
         .iter()
@@ -234,15 +254,11 @@ pub fn graph(program: &Program, focus: Option<&str>) -> Graph {
     }
 }
 
-/// The nodes on paths through a node of this name, and the other sides of places they touch.
-fn around(graph: &DiGraph<Node, Edge>, focus: &str) -> Vec<NodeIndex> {
-    let names = |node: &NodeIndex| {
-        let name = graph[*node].name();
-        name.strip_suffix(focus)
-            .is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    };
+/// The nodes on paths through a node that `picked` accepts, and the other sides of places they
+/// touch.
+fn around(graph: &DiGraph<Node, Edge>, picked: impl Fn(&Node) -> bool) -> Vec<NodeIndex> {
     let mut kept: FxHashSet<NodeIndex> = FxHashSet::default();
-    for start in graph.node_indices().filter(names) {
+    for start in graph.node_indices().filter(|&node| picked(&graph[node])) {
         let mut forward = Dfs::new(graph, start);
         while let Some(node) = forward.next(graph) {
             kept.insert(node);

@@ -207,7 +207,7 @@ pub fn module_roots(
     module: ModuleIndex,
 ) -> ModuleRoots {
     let mut finder = Finder {
-        summaries: Summaries::new(Evaluator::new(links, models), module),
+        summaries: Summaries::new(Evaluator::new(links, models), module, options.target),
         links,
         module,
         shared,
@@ -386,59 +386,30 @@ impl Finder<'_> {
                 module: self.module,
                 index: u32::try_from(index).unwrap_or(0),
             };
-            let owner = FunctionId {
-                module: self.module,
-                index: function.parent,
-            };
-            let owner_facts = self.links.function(owner);
-            let frame = if owner.index == 0 {
-                self.summaries.eval.module_frame(self.module)
-            } else {
-                self.summaries.eval.generic_frame(owner, None)
-            };
-            for &decorator in &function.decorators {
-                let callee = match owner_facts.value(decorator) {
-                    Value::Call(call) => owner_facts.calls[*call as usize].callee,
-                    _ => decorator,
+            for model in self.summaries.eval.decorator_models(id) {
+                let Some(spawn) = &model.decorated_runs else {
+                    continue;
                 };
-                let set = self.summaries.eval.value(frame, callee);
-                for object in self.summaries.eval.arena.members(set).to_vec() {
-                    let model = match *self.summaries.eval.arena.get(object) {
-                        Object::External(name) => {
-                            self.summaries.eval.models.function(name.as_str())
-                        }
-                        Object::Method(receiver, name) => self
-                            .summaries
-                            .eval
-                            .models_of(receiver)
-                            .iter()
-                            .find_map(|model| model.method.get(name.as_str())),
-                        _ => None,
-                    };
-                    let Some(spawn) = model.and_then(|model| model.decorated_runs.as_ref()) else {
-                        continue;
-                    };
-                    if spawn.sync_only && function.is_async {
-                        continue;
-                    }
-                    let entry_frame = self.summaries.eval.generic_frame(id, None);
-                    entries.push(Entry {
-                        frame: entry_frame,
-                        kind: RootKind::Thread,
-                        many: spawn.threads == Threads::Many && !spawn.shares_thread,
-                        explicit: !spawn.assumed,
-                        group: None,
-                        callers: Callers::Many,
-                        runs_as: Name::new(&spawn.runs_as).as_str(),
-                        distinct_self: None,
-                        serial: spawn.shares_thread,
-                        interrupt: false,
-                        spawn: Some(At {
-                            function: id,
-                            range: function.name_range,
-                        }),
-                    });
+                if spawn.sync_only && function.is_async {
+                    continue;
                 }
+                let entry_frame = self.summaries.eval.generic_frame(id, None);
+                entries.push(Entry {
+                    frame: entry_frame,
+                    kind: RootKind::Thread,
+                    many: spawn.threads == Threads::Many && !spawn.shares_thread,
+                    explicit: !spawn.assumed,
+                    group: None,
+                    callers: Callers::Many,
+                    runs_as: Name::new(&spawn.runs_as).as_str(),
+                    distinct_self: None,
+                    serial: spawn.shares_thread,
+                    interrupt: false,
+                    spawn: Some(At {
+                        function: id,
+                        range: function.name_range,
+                    }),
+                });
             }
         }
         for index in 0..facts.classes.len() {

@@ -19,6 +19,7 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::Target as On;
 use super::atomicity::{self, Access};
 use super::effect::{
     Action, At, Effect, Exposure, HeldLock, Mode, Place, PlaceAccess, Slot, Spawn, Summary,
@@ -71,6 +72,8 @@ pub enum Follow {
 pub struct Summaries<'p> {
     /// Evaluates values.
     pub eval: Evaluator<'p>,
+    /// Decides which operations of libraries are one step.
+    on: On,
     /// The module whose roots are asked for. Other packages are libraries to it: their functions
     /// are not followed.
     module: ModuleIndex,
@@ -106,7 +109,7 @@ struct Walk<'f> {
     summary: Summary,
     /// Locks that callees left taken.
     extra_held: Vec<HeldLock>,
-    /// Locks that the function says its callers hold.
+    /// Locks that the function says its callers hold, and those its decorators take.
     required: Vec<HeldLock>,
     live: Vec<u32>,
     finished: Vec<ObjectId>,
@@ -126,12 +129,13 @@ struct Walk<'f> {
 
 impl<'p> Summaries<'p> {
     /// No summaries yet.
-    pub fn new(eval: Evaluator<'p>, module: ModuleIndex) -> Self {
+    pub fn new(eval: Evaluator<'p>, module: ModuleIndex, on: On) -> Self {
         let functions = &eval.links.module(module).functions;
         let own: usize = functions.iter().map(|it| it.calls.len()).sum();
         let budget = CALLS_OF_A_MODULE + CALLS_FOR_EACH_CALL * own;
         Self {
             eval: eval.for_calls(own),
+            on,
             module,
             follow: Follow::Package,
             known: FxHashMap::default(),
@@ -190,7 +194,11 @@ impl<'p> Summaries<'p> {
             function,
             summary: Summary::default(),
             extra_held: Vec::new(),
-            required: self.required_locks(frame, function_id),
+            required: {
+                let mut locks = self.required_locks(frame, function_id);
+                self.decorator_locks(frame, function_id, &mut locks);
+                locks
+            },
             live: Vec::new(),
             finished: Vec::new(),
             exposure: FxHashMap::default(),
@@ -305,6 +313,41 @@ impl<'p> Summaries<'p> {
             }
         }
         locks
+    }
+
+    /// The locks that decorators of libraries hold while the function runs.
+    fn decorator_locks(&mut self, frame: FrameId, id: FunctionId, locks: &mut Vec<HeldLock>) {
+        let names: Vec<Name> = self
+            .eval
+            .decorator_models(id)
+            .into_iter()
+            .filter_map(|model| Some(Name::new(model.synchronizes.as_deref()?)))
+            .collect();
+        let section = (u64::from(frame.0) << 32) | u64::from(u32::MAX);
+        for name in names {
+            let known = locks.len();
+            let receiver = self.eval.receiver(frame);
+            if let Some(receiver) = receiver {
+                let set = self.eval.attribute(receiver, name);
+                for object in self.eval.arena.members(set).to_vec() {
+                    self.locks_of_object(object, section, locks);
+                }
+            }
+            if locks.len() > known {
+                continue;
+            }
+            // The decorator makes the lock itself.
+            let owner = receiver.unwrap_or_else(|| {
+                let function = Object::Function(id, FrameId::NONE);
+                self.eval.arena.object(function)
+            });
+            let lock = self.eval.arena.object(Object::NamedLock(Some(owner), name));
+            locks.push(HeldLock {
+                lock,
+                section,
+                mode: Mode::Exclusive,
+            });
+        }
     }
 
     /// Locks still held where the function ends normally: those that no path gives back.

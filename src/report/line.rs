@@ -128,8 +128,8 @@ fn write_place(
     for reason in &place.quiet {
         writeln!(out, "  quiet: {reason}")?;
     }
-    if let Some(conflict) = place.conflict {
-        let conflict = &program.conflicts()[conflict];
+    let conflict = place.conflict.map(|index| &program.conflicts()[index]);
+    if let Some(conflict) = conflict.filter(|it| it.is_harmful()) {
         let at = program.record(conflict.primary).at;
         let address = report.address(program.site(at));
         writeln!(

@@ -68,7 +68,7 @@ fn descriptor(page: &Page) -> Value {
         "id": page.name,
         "shortDescription": { "text": page.summary },
         "help": { "text": page.body, "markdown": page.body },
-        "defaultConfiguration": { "level": level(page.severity) },
+        "defaultConfiguration": { "level": level(page.severity), "enabled": !page.optional },
         "properties": { "tags": page.tags },
     })
 }

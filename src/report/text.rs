@@ -76,6 +76,8 @@ fn notes(
             .initial_indent(&first)
             .subsequent_indent("           ")
             .break_words(false)
+            // A path that is cut in two cannot be copied.
+            .word_separator(textwrap::WordSeparator::AsciiSpace)
             .word_splitter(textwrap::WordSplitter::NoHyphenation);
         writeln!(out, "{}", textwrap::fill(text, options))
     };

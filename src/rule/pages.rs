@@ -35,6 +35,7 @@ pub(super) const PAGES: &[(&str, &str)] = &[
     ("unlocked-dict", include_str!("../../rules/unlocked-dict.md")),
     ("unlocked-list", include_str!("../../rules/unlocked-list.md")),
     ("unlocked-set", include_str!("../../rules/unlocked-set.md")),
+    ("unordered-changes", include_str!("../../rules/unordered-changes.md")),
     ("unsafe-shared-object", include_str!("../../rules/unsafe-shared-object.md")),
     ("wait-without-loop", include_str!("../../rules/wait-without-loop.md")),
 ];

@@ -32,6 +32,7 @@ mod unlocked_counter;
 mod unlocked_dict;
 mod unlocked_list;
 mod unlocked_set;
+mod unordered_changes;
 mod unsafe_shared_object;
 mod wait_without_loop;
 
@@ -42,7 +43,7 @@ use crate::program::conflicts::Conflict;
 use crate::program::effect::{Action, At, Mode};
 use crate::program::roots::{Held, Record};
 use crate::program::{Program, Target};
-use crate::rule::{self, Reporter, Rule};
+use crate::rule::{self, Page, Reporter, Rule};
 use crate::source::span::Range;
 
 static RULES: &[&dyn Rule] = &[
@@ -78,15 +79,16 @@ static RULES: &[&dyn Rule] = &[
     &unlocked_dict::UnlockedDict,
     &unlocked_list::UnlockedList,
     &unlocked_set::UnlockedSet,
+    &unordered_changes::UnorderedChanges,
     &unsafe_shared_object::UnsafeSharedObject,
     &wait_without_loop::WaitWithoutLoop,
 ];
 
-/// Everything the rules find.
-pub fn check_all(program: &Program) -> Vec<Finding> {
+/// Everything that the rules find which `wanted` picks.
+pub fn check_all(program: &Program, wanted: &dyn Fn(&Page) -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for rule in RULES {
-        let Some(page) = rule::page(rule.name()) else {
+        let Some(page) = rule::page(rule.name()).filter(|page| wanted(page)) else {
             continue;
         };
         let mut report = Reporter::new(program, page.name, page.severity, &mut findings);

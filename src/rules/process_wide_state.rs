@@ -33,7 +33,7 @@ impl Rule for ProcessWideState {
             report.record(
                 record,
                 Text {
-                    message: format!("`{by}` changes {what} on a thread"),
+                    message: format!("`{by}`, called on a thread, changes {what}"),
                     label: format!("changes {what}"),
                     consequence: "all other threads see the change, in the middle of their work"
                         .to_owned(),

@@ -21,6 +21,22 @@ impl Rule for UnlockedList {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
+        let sorted = program
+            .conflicts()
+            .iter()
+            .filter(|conflict| conflict.defect == Defect::HalfDone);
+        for conflict in sorted {
+            let place = conflict.place;
+            report.conflict(
+                conflict,
+                Text {
+                    message: format!("`{place}` is put in order while other threads use it"),
+                    label: describe(program.record(conflict.primary)),
+                    consequence: "the others see it empty or out of order meanwhile, and an index that was valid raises IndexError".to_owned(),
+                    advice: "hold one lock around this and the other accesses, or sort a copy".to_owned(),
+                },
+            );
+        }
         let wanted = program.conflicts().iter().filter(|conflict| {
             conflict.defect == Defect::LostUpdate
                 && container_of(conflict, program).is_some_and(|kind| KINDS.contains(&kind))

@@ -192,6 +192,32 @@ def work():
 }
 
 #[test]
+fn a_subclass_of_dict_is_copied_through_its_view() {
+    let before = "\
+from collections import defaultdict
+
+SEEN = defaultdict(int)
+
+
+def work():
+    SEEN.setdefault(threading.get_ident(), 1)
+    for key in SEEN:
+        print(key)
+";
+    let after = before.replace("in SEEN:", "in list(SEEN.keys()):");
+    check_threaded("iterate-while-mutated", "copy", Safe, before, &after);
+    check_none(
+        "iterate-while-mutated",
+        "copy",
+        &threaded(
+            &before
+                .replace("defaultdict(int)", "OrderedDict()")
+                .replace("defaultdict", "OrderedDict"),
+        ),
+    );
+}
+
+#[test]
 fn a_deque_has_no_atomic_copy() {
     check_none(
         "iterate-while-mutated",

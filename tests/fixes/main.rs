@@ -79,22 +79,29 @@ fn check(rule: &str, words: &str, safety: Safety, before: &str, after: &str) {
 
     let parsed = parse(&text).unwrap();
     assert_eq!(errors(&parsed).next().map(|it| it.message), None, "{text}");
-    if safety == Safety::Manual {
-        return;
-    }
-    let (was, is) = (found(&analyse(before).0), found(&analyse(&text).0));
-    let new: Vec<_> = is.difference(&was).collect();
-    assert!(new.is_empty(), "new: {new:#?}\n{text}");
     let (finding, _) = proposals
         .iter()
         .find(|(_, fixes)| fixes.iter().any(|it| it == *fix))
         .unwrap();
-    let gone = (
-        finding.rule.clone(),
-        finding.state.clone(),
-        finding.function.clone(),
-    );
+    let known_as = |rule: &str| {
+        (
+            rule.to_owned(),
+            finding.state.clone(),
+            finding.function.clone(),
+        )
+    };
+    let (outcome, _) = analyse(&text);
+    let (was, mut is) = (found(&analyse(before).0), found(&outcome));
+    if words == "Declare" {
+        // The guard is checked strictly from now on, here too.
+        assert!(is.remove(&known_as("missing-guard")), "{is:#?}\n{text}");
+    }
+    let new: Vec<_> = is.difference(&was).collect();
+    assert!(new.is_empty(), "new: {new:#?}\n{text}");
+    let gone = known_as(&finding.rule);
     assert!(!is.contains(&gone), "still there: {gone:?}\n{text}");
+    let notices: Vec<_> = outcome.notices.iter().map(|it| &it.message).collect();
+    assert!(notices.is_empty(), "{notices:?}\n{text}");
 }
 
 /// No finding of the rule, of which there must be one, has a fix with `words` in its title.

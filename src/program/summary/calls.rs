@@ -617,12 +617,6 @@ impl Summaries<'_> {
                     self.contents(walk, index, argument, Access::Lookup);
                 }
             }
-            "builtins.list" | "builtins.sorted" | "builtins.dict" | "builtins.set"
-            | "builtins.frozenset" | "builtins.tuple" | "copy.copy" => {
-                for &argument in &arguments {
-                    self.copied(walk, index, argument, name.as_str() == "builtins.tuple");
-                }
-            }
             "builtins.sum" | "builtins.min" | "builtins.max" | "builtins.any" | "builtins.all" => {
                 if let [single] = arguments[..] {
                     self.iterate(walk, index, single);
@@ -711,40 +705,29 @@ impl Summaries<'_> {
         }
     }
 
+    /// A copy of a container, or of a view of one, that the callable `copy` makes.
     pub(super) fn copied(
         &mut self,
         walk: &mut Walk<'_>,
         index: u32,
         argument: ValueId,
-        steps: bool,
+        copy: &str,
     ) {
-        // A generator expression given to `list` is walked by its own ops. `tuple(d)` and
-        // `list(deque)` go through the iterator; `list(d)` is one step.
-        for (place, kind) in self.contents_places(walk, argument) {
-            let in_steps = match kind {
-                Some(ContainerKind::Deque) => true,
-                Some(ContainerKind::Dict | ContainerKind::Set) => steps,
-                _ => false,
-            };
-            let access = if in_steps {
-                Access::Iterate
-            } else {
-                Access::Snapshot
-            };
-            self.access(walk, index, place, access, Look::Use, kind);
-        }
+        // A generator expression given to `list` is walked by its own ops.
+        let mut places = self.contents_places(walk, argument);
+        let mut view = false;
         if let Value::Call(call) = walk.function.value(argument) {
             let call = &walk.function.calls[*call as usize];
             if let Value::Attribute { base, name, .. } = walk.function.value(call.callee)
                 && matches!(name.as_str(), "items" | "values" | "keys")
             {
-                let access = if steps {
-                    Access::Iterate
-                } else {
-                    Access::Snapshot
-                };
-                self.contents(walk, index, *base, access);
+                view = true;
+                places = self.contents_places(walk, *base);
             }
+        }
+        for (place, kind) in places {
+            let access = kind.map_or(Access::Snapshot, |it| atomicity::copy(copy, it, view));
+            self.access(walk, index, place, access, Look::Use, kind);
         }
     }
 
@@ -807,14 +790,30 @@ impl Summaries<'_> {
                 },
             );
         }
+        let atomic_from = model.atomic_from.as_deref().and_then(On::named);
+        let in_one_step = atomic_from.is_some_and(|from| self.on >= from);
         for &position in &model.iterates {
             if let Some(&argument) = arguments.get(position) {
-                self.iterate(walk, index, argument);
+                if in_one_step {
+                    self.contents(walk, index, argument, Access::Snapshot);
+                } else {
+                    self.iterate(walk, index, argument);
+                }
+            }
+        }
+        for &position in &model.snapshots {
+            if let Some(&argument) = arguments.get(position) {
+                self.copied(walk, index, argument, name.as_str());
             }
         }
         for &position in &model.mutates {
             if let Some(&argument) = arguments.get(position) {
-                self.contents(walk, index, argument, Access::Rearrange);
+                let access = if in_one_step {
+                    Access::Add
+                } else {
+                    Access::Rearrange
+                };
+                self.contents(walk, index, argument, access);
             }
         }
         for &position in &model.calls {
