@@ -408,6 +408,20 @@ impl Models {
         starts.chain(spawning).chain(functions)
     }
 
+    /// Last names of the functions that have to do with the GIL, aliases included.
+    pub fn gil_names(&self) -> impl Iterator<Item = &str> {
+        let about_gil = |name: &String| {
+            let model = self.functions.get(name);
+            model.is_some_and(|it| it.gil_check.is_some() || it.gil_reliance.is_some())
+        };
+        let aliases = self.aliases.iter();
+        let aliases = aliases.filter(move |(_, name)| about_gil(name));
+        let functions = self.functions.keys().filter(move |name| about_gil(name));
+        functions
+            .chain(aliases.map(|(alias, _)| alias))
+            .map(|name| name.rsplit('.').next().unwrap_or(name))
+    }
+
     /// Last names of all classes.
     pub fn class_names(&self) -> impl Iterator<Item = &str> {
         let names = self.classes.keys();

@@ -80,6 +80,8 @@ pub struct Evaluator<'p> {
     values: FxHashMap<(FrameId, ValueId), SetId>,
     attributes: FxHashMap<(ObjectId, Name), SetId>,
     globals: FxHashMap<(ModuleIndex, Name), SetId>,
+    /// What `import` and `from ... import` bind, by what they name.
+    imports: FxHashMap<(ModuleIndex, Name, Option<Name>), SetId>,
     targets: FxHashMap<(FrameId, u32), Rc<[Target]>>,
     lineages: FxHashMap<ClassId, Rc<Lineage>>,
     decorated: FxHashMap<(FunctionId, FrameId), SetId>,
@@ -103,6 +105,7 @@ impl<'p> Evaluator<'p> {
             values: FxHashMap::default(),
             attributes: FxHashMap::default(),
             globals: FxHashMap::default(),
+            imports: FxHashMap::default(),
             targets: FxHashMap::default(),
             lineages: FxHashMap::default(),
             decorated: FxHashMap::default(),
@@ -433,8 +436,10 @@ impl<'p> Evaluator<'p> {
                     None => SetId::UNKNOWN,
                 }
             }
-            Value::Module(name) => self.module(function_id.module, name.as_str()),
-            Value::Imported { module, name } => self.imported(function_id.module, *module, *name),
+            Value::Module(name) => self.import(function_id.module, *name, None),
+            Value::Imported { module, name } => {
+                self.import(function_id.module, *module, Some(*name))
+            }
             Value::Super => {
                 let Some(class) = links.enclosing_class(function_id) else {
                     return SetId::UNKNOWN;
@@ -632,6 +637,21 @@ impl<'p> Evaluator<'p> {
         }
         let builtin = external(self.models, "builtins", name.as_str());
         self.arena.single(Object::External(builtin))
+    }
+
+    fn import(&mut self, from: ModuleIndex, module: Name, name: Option<Name>) -> SetId {
+        if let Some(&known) = self.imports.get(&(from, module, name)) {
+            return known;
+        }
+        let result = match name {
+            Some(name) => self.imported(from, module, name),
+            None => self.module(from, module.as_str()),
+        };
+        // A question that is still open, or was cut, may be answered later.
+        if result != SetId::UNKNOWN {
+            self.imports.insert((from, module, name), result);
+        }
+        result
     }
 
     fn module(&mut self, from: ModuleIndex, dotted: &str) -> SetId {

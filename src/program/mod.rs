@@ -179,6 +179,7 @@ impl Program {
                 })
             })
             .collect();
+        let gil_names: FxHashSet<Name> = models.gil_names().map(Name::new).collect();
         let gil_calls: Vec<Found<Vec<GilUse>>> = (0..)
             .zip(&links.modules)
             .collect::<Vec<(u32, _)>>()
@@ -187,7 +188,7 @@ impl Program {
                 let known = changes.as_ref().and_then(|it| it.gil_calls(module, facts));
                 known.unwrap_or_else(|| {
                     let reads = memory.reads();
-                    let calls = gil::uses(Reading::new(&links, &reads), models, module);
+                    let calls = gil::uses(Reading::new(&links, &reads), models, &gil_names, module);
                     Found::new(calls, reads)
                 })
             })

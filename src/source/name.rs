@@ -4,11 +4,12 @@
 //! come from source files, and an editor session sees few new ones.
 
 use std::fmt;
-use std::sync::{LazyLock, Mutex};
-
-use rustc_hash::{FxBuildHasher, FxHashMap};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::hash::BuildHasher;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An interned string. Its order is the order of interning, which differs between runs: sort by
 /// [`Name::as_str`] whatever people get to see.
@@ -18,24 +19,27 @@ pub struct Name(u32);
 const SHARDS: usize = 64;
 
 static STRINGS: LazyLock<boxcar::Vec<&'static str>> = LazyLock::new(boxcar::Vec::new);
-static SHARD_TABLES: LazyLock<[Mutex<FxHashMap<&'static str, u32>>; SHARDS]> =
-    LazyLock::new(|| std::array::from_fn(|_| Mutex::new(FxHashMap::default())));
+/// The texts with their numbers, by hash; the upper bits of the hash choose the shard.
+static TABLES: LazyLock<[Mutex<HashTable<(&'static str, u32)>>; SHARDS]> =
+    LazyLock::new(|| std::array::from_fn(|_| Mutex::new(HashTable::new())));
+
+fn hash(text: &str) -> u64 {
+    FxBuildHasher.hash_one(text)
+}
 
 impl Name {
     /// The name for `text`, the same for equal texts.
     pub fn new(text: &str) -> Self {
-        let hash = FxBuildHasher.hash_one(text);
-        let shard = &SHARD_TABLES[(hash >> 58) as usize % SHARDS];
-        let mut table = shard
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(&index) = table.get(text) {
-            return Self(index);
+        let hashed = hash(text);
+        let shard = &TABLES[(hashed >> 58) as usize % SHARDS];
+        let mut table = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&(_, number)) = table.find(hashed, |&(known, _)| known == text) {
+            return Self(number);
         }
         let text: &'static str = Box::leak(text.into());
-        let index = u32::try_from(STRINGS.push(text)).unwrap_or(u32::MAX);
-        table.insert(text, index);
-        Self(index)
+        let number = u32::try_from(STRINGS.push(text)).unwrap_or(u32::MAX);
+        table.insert_unique(hashed, (text, number), |&(known, _)| hash(known));
+        Self(number)
     }
 
     /// A number that stands for the text in this process.
