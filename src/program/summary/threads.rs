@@ -185,13 +185,8 @@ impl Summaries<'_> {
                 .find(|(keyword, _)| keyword.as_str() == name)
                 .map(|(_, value)| *value)
         };
-        let target = spawn
-            .keyword
-            .as_deref()
-            .and_then(keyword)
-            .or_else(|| spawn.target.and_then(|at| positional.get(at).copied()));
         let mut result = SpawnArguments::default();
-        let Some(target) = target else {
+        let Some(target) = target_of(function, call, spawn) else {
             return result;
         };
         let callables = self.eval.value(frame, target);
@@ -243,6 +238,61 @@ impl Summaries<'_> {
         result
     }
 
+    /// Whether a test around an op asks what kind of callable it has: `if iscoroutinefunction(f)`,
+    /// `if job.kind is ...` before `job.target` is handed on. Which way it goes for the target at
+    /// hand is not known, and the other ways lead to other threads.
+    fn is_dispatched(&mut self, walk: &Walk<'_>, index: u32, target: ValueId) -> bool {
+        let function = walk.function;
+        let callables = self.eval.value(walk.frame, target);
+        let holders = match *function.value(target) {
+            Value::Attribute { base, name, .. } => {
+                let holders = self.eval.value(walk.frame, base);
+                let objects = self.eval.arena.members(holders).to_vec();
+                let is_method = objects.into_iter().any(|it| {
+                    let Object::Instance(class, _) = *self.eval.arena.get(it) else {
+                        return false;
+                    };
+                    self.eval.method_of(class, name).is_some()
+                });
+                if is_method { SetId::UNKNOWN } else { holders }
+            }
+            _ => SetId::UNKNOWN,
+        };
+        let mut control = function.ops[index as usize].control;
+        while control != 0 {
+            let test = function.controls[control as usize];
+            for op in test.first..test.end {
+                let asked = match function.ops[op as usize].kind {
+                    OpKind::Read { base, .. } => {
+                        let asked = self.eval.value(walk.frame, base);
+                        self.have_common(asked, holders)
+                    }
+                    OpKind::Call(call) => {
+                        let call = &function.calls[call as usize];
+                        let asks_kind = !matches!(function.value(call.callee),
+                            Value::Global(name) if name.as_str() == "callable");
+                        asks_kind
+                            && function.list(call.arguments).iter().any(|&argument| {
+                                let asked = self.eval.value(walk.frame, argument);
+                                self.have_common(asked, callables)
+                            })
+                    }
+                    _ => false,
+                };
+                if asked {
+                    return true;
+                }
+            }
+            control = test.parent;
+        }
+        false
+    }
+
+    fn have_common(&self, a: SetId, b: SetId) -> bool {
+        let b = self.eval.arena.members(b);
+        self.eval.arena.members(a).iter().any(|it| b.contains(it))
+    }
+
     /// A call that makes another thread run its argument: `submit`, `to_thread`, a callback.
     pub(super) fn spawn_by_call(
         &mut self,
@@ -263,6 +313,13 @@ impl Summaries<'_> {
             return;
         }
         let call = &walk.function.calls[call_index as usize];
+        if let Some(target) = target_of(walk.function, call, model)
+            && !model.shares_thread
+            && self.is_dispatched(walk, index, target)
+        {
+            self.cuts += 1;
+            return;
+        }
         let given = self.spawn_arguments(walk.frame, call_index, model);
         let mut targets = Vec::new();
         let mut methods = Vec::new();
@@ -273,7 +330,9 @@ impl Summaries<'_> {
             let open = model.passing == Passing::Unknown;
             for frame in self.frames_of(object, &given.arguments, open) {
                 let id = self.eval.arena.frame_of(frame).function;
-                if model.sync_only && self.eval.links.function(id).is_async {
+                // A thread that calls a coroutine function gets a coroutine, and runs nothing.
+                let is_async = self.eval.links.function(id).is_async;
+                if is_async && (model.sync_only || !model.shares_thread) {
                     continue;
                 }
                 targets.push(frame);
@@ -329,4 +388,16 @@ impl Summaries<'_> {
             walk.live.push(position);
         }
     }
+}
+
+/// The value that a call makes another thread run.
+fn target_of(function: &Function, call: &Call, spawn: &crate::models::Spawn) -> Option<ValueId> {
+    let keyword = spawn.keyword.as_deref().and_then(|name| {
+        let mut keywords = call.keywords.iter();
+        keywords.find(|(keyword, _)| keyword.as_str() == name)
+    });
+    let positional = function.list(call.arguments);
+    keyword
+        .map(|(_, value)| *value)
+        .or_else(|| spawn.target.and_then(|at| positional.get(at).copied()))
 }
