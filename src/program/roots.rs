@@ -1431,11 +1431,12 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
     if one.interrupt || other.interrupt {
         return false;
     }
-    if a.root == b.root {
-        return one.many && !(a.distinct || b.distinct) && !(a.own && b.own);
-    }
+    // However often: each waits its turn on the thread they share.
     if one.serial && other.serial && one.runs_as == other.runs_as {
         return false;
+    }
+    if a.root == b.root {
+        return one.many && !(a.distinct || b.distinct) && !(a.own && b.own);
     }
     if one.entry == other.entry {
         return parallel_in_tree(roots, a, b);
