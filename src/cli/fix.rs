@@ -66,8 +66,11 @@ pub(super) struct Fixed {
 }
 
 impl Fixed {
-    /// Such as "3 places in 1 file".
+    /// Such as "3 places in 1 file", or "nothing".
     pub fn summary(&self) -> String {
+        if self.count == 0 {
+            return "nothing".to_owned();
+        }
         let count = |number: usize, word: &str| {
             let plural = if number == 1 { "" } else { "s" };
             format!("{number} {word}{plural}")

@@ -81,6 +81,34 @@ fn the_last_of_a_thousand_edits_wins() {
 }
 
 #[test]
+fn a_thousand_requests_at_once_are_all_answered() {
+    let text = "x = 1  # raceproof: ignore[unlocked-counter] no\n";
+    let (_directory, root) = project(&[("a.py", text)]);
+    let path = root.join("a.py");
+    let mut client = Client::start(&root, json!({}));
+    client.open(&path, text);
+    let asked: Vec<i64> = (0..1000)
+        .map(|column| {
+            client.request(
+                "textDocument/hover",
+                json!({
+                    "textDocument": { "uri": uri(&path) },
+                    "position": { "line": 0, "character": column % 50 },
+                }),
+            )
+        })
+        .collect();
+    let mut told = 0;
+    for id in asked {
+        let answer = client.answer(id);
+        assert!(answer.get("error").is_none(), "{answer}");
+        told += usize::from(!answer["result"].is_null());
+    }
+    assert!(told > 0);
+    client.finish();
+}
+
+#[test]
 fn a_hundred_thousand_lines_are_a_document_like_any_other() {
     let text = "value = compute(1, 2)\n".repeat(100_000);
     let (_directory, root) = project(&[("a.py", "")]);
