@@ -378,11 +378,12 @@ impl<'a> Places<'a> {
             }
             Access::Write | Access::Delete => {
                 let in_init = one.in_constructor && !one.live.is_empty();
-                if in_init && !y.access.writes() {
-                    return Some(Defect::PublishedBeforeInit);
-                }
                 if in_init {
-                    return None;
+                    // Before the constructor is over nobody calls methods of the object but the
+                    // threads that it has started.
+                    let by_thread = self.roots[other.root as usize].kind == RootKind::Thread;
+                    let published = by_thread && !y.access.writes();
+                    return published.then_some(Defect::PublishedBeforeInit);
                 }
                 if let Some(guard) = guard
                     && !holds(one, guard.key)

@@ -995,7 +995,8 @@ impl Finder<'_> {
     /// Whether two trees of the same kind run this thread already.
     fn is_known_thread(&mut self, spawn: &Spawn, entry: &Entry, tree: u64) -> bool {
         use std::hash::{BuildHasher, Hash, Hasher};
-        if entry.group.is_none() && entry.callers == Callers::Single {
+        let is_alone = entry.group.is_none() && entry.callers == Callers::Single;
+        if is_alone || spawn.in_constructor_of.is_some() {
             return false;
         }
         let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
