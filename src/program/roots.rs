@@ -1432,6 +1432,11 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
     if one.interrupt || other.interrupt {
         return false;
     }
+    // What an event loop uses belongs to it: whoever else is assumed to call is assumed to be on it.
+    let assumed = |root: &Root| root.kind != RootKind::Thread && !root.explicit;
+    if (one.serial && assumed(other)) || (other.serial && assumed(one)) {
+        return false;
+    }
     // However often: each waits its turn on the thread they share.
     if one.serial && other.serial && one.runs_as == other.runs_as {
         return false;
