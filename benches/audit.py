@@ -2,7 +2,7 @@
 
 Downloads wheels for free-threaded CPython 3.14 with pip, installs them in an environment, judges
 every extension module with `raceproof audit`, imports each in a process of its own, and prints a
-table in Markdown. threadcheck's `compat`, where it can be installed, is asked about the same
+table in Markdown, and how long the reading took. threadcheck's `compat`, where it can be installed, is asked about the same
 distributions.
 
     python3 benches/audit.py --python python3.14t --raceproof target/release/raceproof
@@ -19,6 +19,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 PACKAGES = """
 adbc-driver-manager aiohttp argon2-cffi-bindings ast-serialize asyncpg av awkward-cpp bcrypt bitarray
@@ -36,6 +37,25 @@ scikit-learn scipy scs selectolax sentencepiece setproctitle shapely simplejson 
 sqlalchemy srsly ssh2-python statsmodels tables thinc tiktoken tokenizers tornado tree-sitter
 uharfbuzz ujson uuid-utils uvloop watchfiles websockets wrapt xgboost xxhash yappi yarl zlib-ng
 zope.interface zstandard
+""".split()
+
+# Pure Python, to fill an environment up to the size that its reading is timed with.
+PURE = """
+alabaster alembic amqp anyio arrow asgiref asttokens babel backoff beautifulsoup4 blinker bokeh
+boto3 botocore build cachetools cattrs celery certifi cfgv chardet cheroot click cloudpickle
+comm dask decorator distlib django docker docutils executing faker fastapi fastjsonschema filelock
+flask freezegun fsspec gitdb gitpython google-api-core google-auth googleapis-common-protos gunicorn
+h11 h2 hatchling hpack html5lib httpcore httpx humanize hyperframe identify idna imagesize iniconfig
+invoke ipython isort itsdangerous jedi jinja2 jmespath joblib jsonpointer jsonschema
+jsonschema-specifications kombu locket loguru mako markdown markdown-it-py marshmallow mdurl
+more-itertools mpmath nbformat networkx nodeenv oauthlib openpyxl et-xmlfile packaging parso partd
+pathspec pexpect platformdirs plotly pluggy pre-commit prettytable prompt-toolkit proto-plus
+ptyprocess pure-eval pyasn1 pyasn1-modules pycodestyle pyflakes pygments pyjwt pymysql pyparsing
+pytest python-dateutil pytz redis referencing requests requests-oauthlib responses rich rsa s3transfer
+seaborn six smmap sniffio snowballstemmer sortedcontainers soupsieve sphinx sqlparse stack-data
+starlette structlog sympy tabulate tenacity threadpoolctl toml tomlkit toolz tox tqdm traitlets typer
+tzdata uritemplate urllib3 uvicorn vine virtualenv waitress wcwidth webencodings websocket-client
+werkzeug wheel xarray zipp
 """.split()
 
 IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1])"
@@ -61,6 +81,7 @@ def environment(folder, python):
             done.append(package)
         else:
             print(f"left out: {package}", file=sys.stderr)
+    subprocess.run([*pip, "install", "--no-deps", "--only-binary", ":all:", *PURE], check=True)
     installed.write_text(json.dumps(done))
     return inner, done
 
@@ -82,6 +103,28 @@ def truth(python, module):
     if f"# extension module '{module}' loaded" in run.stderr:
         return "keeps-gil-off"
     return f"signal {-run.returncode}" if run.returncode < 0 else "not imported"
+
+
+def speed(raceproof, environment):
+    """The least processor time and the least time by the clock of reading the environment, warm."""
+    command = [raceproof, "audit", "--no-code", "--output-format", "json", environment]
+    processor, clock = [], []
+    for _ in range(12):
+        before, start = os.times(), time.perf_counter()
+        report = subprocess.run(command, capture_output=True, text=True).stdout
+        clock.append(time.perf_counter() - start)
+        after = os.times()
+        processor.append(
+            (after.children_user - before.children_user, after.children_system - before.children_system)
+        )
+    user, system = min(processor, key=sum)
+    files = [it for pattern in ("*.so", "*.so.*") for it in environment.rglob(pattern) if it.is_file()]
+    return (
+        f"{json.loads(report)['summary']['distributions']} distributions,"
+        f" {len(files)} shared objects of {sum(it.stat().st_size for it in files) / 1e9:.1f} GB:"
+        f" {user + system:.2f} s of processor time ({user:.2f} s user, {system:.2f} s system),"
+        f" {min(clock):.2f} s by the clock, each the least of {len(clock)} runs."
+    )
 
 
 def threadcheck(folder, python):
@@ -124,7 +167,7 @@ def main():
     rows = collections.defaultdict(list)
     totals = collections.Counter()
     wrong = []
-    for module, fact in zip(modules, facts):
+    for module, fact in zip(modules, facts, strict=True):
         said = module["verdict"]
         rows[(module["distribution"], module["version"])].append((module, fact))
         decided = fact in ("keeps-gil-off", "re-enables-gil")
@@ -168,6 +211,7 @@ def main():
             f"\nthreadcheck calls {len(peer_wrong)} of these distributions compatible that turn the"
             f" GIL on: {', '.join(peer_wrong)}."
         )
+    print(f"\nSpeed: {speed(options.raceproof, folder / 'environment')}")
     for module, said, fact in wrong:
         print(f"\nWRONG: {module}: {said}, but importing it: {fact}")
     return 1 if wrong or totals["undecidable"] * 10 > comparable else 0

@@ -135,11 +135,14 @@ fn modules_are_followed_through_their_code_on_every_machine() {
         "linux_x86_64",
         "linux_aarch64",
         "macosx_x86_64",
-        "macosx_arm64",
         "win_amd64",
     ] {
         assert_eq!(verdicts_of_platform(platform), decided, "{platform}");
     }
+    // Initialised once, by the compiler's means.
+    let mut with_guard = decided;
+    with_guard.insert("guarded".to_owned(), KEEPS.to_owned());
+    assert_eq!(verdicts_of_platform("macosx_arm64"), with_guard);
 }
 
 #[test]
@@ -319,6 +322,60 @@ fn why_shows_the_path() {
 }
 
 #[test]
+fn long_chains_and_many_packages_cost_no_more_than_their_size() {
+    let mut lock = "version = 1\n[[package]]\nname = \"app\"\nsource = { virtual = \".\" }\ndependencies = [{ name = \"p0\" }]\n".to_owned();
+    for index in 0..20_000 {
+        let next = index + 1;
+        lock.push_str(&format!("[[package]]\nname = \"p{index}\"\nversion = \"1\"\ndependencies = [{{ name = \"p{next}\" }}]\n"));
+    }
+    let project = Project::new(&[("uv.lock", &lock)]);
+    let run = audit(&project.path(), &["--why", "p19999", "uv.lock"]);
+    assert!(
+        run.stdout.contains("required by app -> ... -> p"),
+        "{run:?}"
+    );
+    assert!(run.stdout.contains("-> p19998 -> p19999"), "{run:?}");
+
+    let entries: Vec<String> = (0..20_000)
+        .map(|index| format!("\"p{index}\": {{\"version\": \"==1\"}}"))
+        .collect();
+    let text = format!(
+        "{{\"_meta\": {{\"pipfile-spec\": 6}}, \"default\": {{\n{}}}}}",
+        entries.join(",\n")
+    );
+    let project = Project::new(&[("Pipfile.lock", &text)]);
+    let run = audit(&project.path(), &["--why", "p19999", "Pipfile.lock"]);
+    assert!(run.stdout.contains("Pipfile.lock:20001"), "{run:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_not_waited_for() {
+    let project = environment();
+    let site = "venv/lib/python3.14t/site-packages";
+    let pipes = [
+        format!("{site}/good-1.0.dist-info/RECORD"),
+        format!("{site}/bad-1.0.dist-info/METADATA"),
+        format!("{site}/pipe.{SUFFIX}"),
+        "venv/pyvenv.cfg".to_owned(),
+        "uv.lock".to_owned(),
+        "index.json".to_owned(),
+    ];
+    for pipe in &pipes {
+        let path = project.path().join(pipe);
+        let _ = std::fs::remove_file(&path);
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+    let arguments = ["--index-metadata", "index.json", "venv", "uv.lock"];
+    let run = audit(&project.path(), &arguments);
+    assert_eq!(run.code, 2);
+    for pipe in pipes.iter().filter(|it| !it.ends_with("pyvenv.cfg")) {
+        let line = format!("{pipe}: not a regular file");
+        assert!(run.stdout.contains(&line), "{line} in {run:?}");
+    }
+}
+
+#[test]
 fn index_metadata_and_newer_entries_give_advice() {
     let project = Project::new(&[
         (
@@ -419,7 +476,8 @@ fn broken_lock_files_are_lines_not_crashes() {
         ),
         ("pylock.toml", "lock-version = '2.0'\n"),
         ("Pipfile.lock", "{\"_meta\": 3, \"default\": []}"),
-        ("requirements.txt", "==\n<html>\n"),
+        ("requirements.txt", "==\n-r more.txt\n"),
+        ("more.txt", "one==1\ntwo==2\n<html>\n"),
     ]);
     let run = audit(&project.path(), &["."]);
     assert_eq!(run.code, 2);
@@ -430,7 +488,8 @@ fn broken_lock_files_are_lines_not_crashes() {
         "pdm.lock version 9",
         "lock-version 2.0",
         "no pipfile-spec",
-        "not a requirement",
+        "requirements.txt:1: not a requirement: `==`",
+        "requirements.txt:2: not a requirement: `<html>`",
     ] {
         assert!(run.stdout.contains(line), "{line} in {}", run.stdout);
     }

@@ -4,17 +4,19 @@
 //! extension modules; no Python runs.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
+use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use walkdir::WalkDir;
 
 use super::binary::mapped::Bytes;
 use super::outcome::{Module, Problem, Verdict};
 use super::tag::normal_name;
 use super::target::{ModuleAbi, Target, module_file};
+use super::text_file::{read_lines, read_text};
 use super::verdict::{Inspected, Judgement, inspect};
 
 /// Metadata larger than this is not metadata.
@@ -89,7 +91,7 @@ pub fn recognise(path: &Path) -> Option<Environment> {
             }
         }
     }
-    let configured = fs::read_to_string(path.join("pyvenv.cfg")).ok();
+    let configured = read_text(&path.join("pyvenv.cfg"), MAX_METADATA).ok();
     if let Some(text) = &configured {
         version = text
             .lines()
@@ -140,7 +142,7 @@ fn holds_distributions(path: &Path) -> bool {
 pub fn read_site(site: &Path, target: Target) -> Contents {
     let mut contents = Contents::default();
     let mut found = Vec::new();
-    walk(site, &mut found, &mut contents.problems);
+    walk(site, &[], &mut found, &mut contents.problems);
 
     let mut metadata = Vec::new();
     match fs::read_dir(site) {
@@ -158,18 +160,16 @@ pub fn read_site(site: &Path, target: Target) -> Contents {
         .par_iter()
         .map(|folder| read_dist_info(folder))
         .collect();
+    let mut versions: FxHashMap<String, String> = FxHashMap::default();
     for (distribution, mut problems) in read {
         contents.problems.append(&mut problems);
-        if let Some(twin) = contents
-            .distributions
-            .iter()
-            .find(|it: &&Installed| it.name == distribution.name)
-        {
+        let Installed { name, version, .. } = &distribution;
+        if let Some(twin) = versions.insert(name.clone(), version.clone()) {
             contents.problems.push(Problem {
                 path: site.display().to_string(),
                 message: format!(
-                    "`{}` is installed twice ({} and {}); remove the stale .dist-info folder",
-                    distribution.name, twin.version, distribution.version
+                    "`{name}` is installed twice ({twin} and {version}); remove the stale \
+                     .dist-info folder"
                 ),
                 fatal: false,
             });
@@ -183,7 +183,7 @@ pub fn read_site(site: &Path, target: Target) -> Contents {
             continue;
         };
         let mut files = Vec::new();
-        walk(folder, &mut files, &mut contents.problems);
+        walk(folder, &NOT_INSTALLED, &mut files, &mut contents.problems);
         roots.push((folder.clone(), files, Some(distribution.name.clone())));
     }
     let mut owners: FxHashMap<&str, usize> = FxHashMap::default();
@@ -227,13 +227,14 @@ pub fn read_site(site: &Path, target: Target) -> Contents {
 /// Drops the objection to files that the target never looks at, in distributions that were built
 /// for the target: wheels for any interpreter carry accelerators for some of them.
 pub(super) fn pass_over(contents: &mut Contents, target: Target) {
+    let fitting: FxHashSet<(&str, &str)> = contents
+        .distributions
+        .iter()
+        .filter(|it| it.tags.iter().any(|tag| fits(tag, target)))
+        .map(|it| (&*it.name, &*it.version))
+        .collect();
     for module in &mut contents.modules {
-        let fits = contents.distributions.iter().any(|it| {
-            it.name == module.distribution
-                && it.version == module.version
-                && it.tags.iter().any(|tag| fits(tag, target))
-        });
-        module.ignored &= fits;
+        module.ignored &= fitting.contains(&(&*module.distribution, &*module.version));
     }
 }
 
@@ -347,18 +348,25 @@ fn slashed(path: &Path) -> String {
     parts.join("/")
 }
 
-/// Collects the files below `folder` that have the suffix of an extension module.
-fn walk(folder: &Path, found: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+/// Folders of a source tree that a development install does not import from.
+const NOT_INSTALLED: [&str; 7] = [
+    ".git",
+    ".nox",
+    ".tox",
+    ".venv",
+    "node_modules",
+    "target",
+    "venv",
+];
+
+/// Collects the files below `folder` that have the suffix of an extension module, but for folders
+/// of the names `without`.
+fn walk(folder: &Path, without: &[&str], found: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     let entries = WalkDir::new(folder).follow_links(true).into_iter();
     let entries = entries.filter_entry(|entry| {
-        entry.depth() == 0
-            || !entry.file_type().is_dir()
-            || !matches!(
-                entry.file_name().to_str(),
-                Some(
-                    "__pycache__" | ".git" | "node_modules" | ".venv" | ".tox" | ".nox" | "target"
-                )
-            )
+        let name = entry.file_name().to_str().unwrap_or_default();
+        let passed_over = name == "__pycache__" || without.contains(&name);
+        entry.depth() == 0 || !entry.file_type().is_dir() || !passed_over
     });
     for entry in entries {
         match entry {
@@ -402,15 +410,23 @@ fn read_dist_info(folder: &Path) -> (Installed, Vec<Problem>) {
         version: version.to_owned(),
         ..Installed::default()
     };
-    match read_text(&folder.join("METADATA")) {
-        Ok(text) => read_metadata(&text, &mut installed),
-        Err(error) => problems.push(unreadable(&folder.join("METADATA"), &error)),
+    let path = folder.join("METADATA");
+    if let Err(error) = read_lines(&path, MAX_METADATA, |line| installed.read_metadata(line)) {
+        problems.push(unreadable(&path, &error));
     }
-    if let Ok(text) = read_text(&folder.join("WHEEL")) {
-        installed.tags = wheel_tags(&text);
+    let path = folder.join("WHEEL");
+    match read_lines(&path, MAX_METADATA, |line| installed.read_wheel(line)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            problems.push(unreadable(&path, &error));
+        }
+        _ => {}
     }
-    match read_text(&folder.join("RECORD")) {
-        Ok(text) => installed.recorded = recorded_modules(&text),
+    let record = |line: &str| {
+        installed.recorded.extend(recorded_module(line));
+        ControlFlow::Continue(())
+    };
+    match read_lines(&folder.join("RECORD"), MAX_METADATA, record) {
+        Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => problems.push(Problem {
             path: folder.display().to_string(),
             message: "no RECORD: which files belong to it is not known".to_owned(),
@@ -418,7 +434,7 @@ fn read_dist_info(folder: &Path) -> (Installed, Vec<Problem>) {
         }),
         Err(error) => problems.push(unreadable(&folder.join("RECORD"), &error)),
     }
-    if let Ok(text) = read_text(&folder.join("direct_url.json")) {
+    if let Ok(text) = read_text(&folder.join("direct_url.json"), MAX_METADATA) {
         installed.editable = editable_folder(&text);
         if installed.editable.as_ref().is_some_and(|it| !it.is_dir()) {
             problems.push(Problem {
@@ -433,26 +449,35 @@ fn read_dist_info(folder: &Path) -> (Installed, Vec<Problem>) {
     (installed, problems)
 }
 
-/// Takes name, version and classifier from core metadata.
-pub(super) fn read_metadata(text: &str, installed: &mut Installed) {
-    for line in text.lines() {
+impl Installed {
+    /// Takes name, version and classifier from a line of core metadata; breaks off where the
+    /// description begins.
+    pub(super) fn read_metadata(&mut self, line: &str) -> ControlFlow<()> {
         if line.is_empty() {
-            break;
+            return ControlFlow::Break(());
         }
-        let Some((key, value)) = line.split_once(':') else {
-            continue;
-        };
-        let value = value.trim();
-        match key {
-            "Name" => installed.name = normal_name(value),
-            "Version" => value.clone_into(&mut installed.version),
-            "Classifier" => {
-                if let Some(stage) = free_threading_stage(value) {
-                    installed.classifier = Some(stage.to_owned());
+        if let Some((key, value)) = line.split_once(':') {
+            let value = value.trim();
+            match key {
+                "Name" => self.name = normal_name(value),
+                "Version" => value.clone_into(&mut self.version),
+                "Classifier" => {
+                    if let Some(stage) = free_threading_stage(value) {
+                        self.classifier = Some(stage.to_owned());
+                    }
                 }
+                _ => {}
             }
-            _ => {}
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Takes a tag from a line of `WHEEL`.
+    pub(super) fn read_wheel(&mut self, line: &str) -> ControlFlow<()> {
+        if let Some(tag) = line.strip_prefix("Tag:") {
+            self.tags.push(tag.trim().to_owned());
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -467,25 +492,14 @@ pub fn free_threading_stage(classifier: &str) -> Option<&str> {
     })
 }
 
-/// The `Tag:` lines of a `WHEEL` file.
-pub(super) fn wheel_tags(text: &str) -> Vec<String> {
-    text.lines()
-        .filter_map(|line| line.strip_prefix("Tag:"))
-        .map(|tag| tag.trim().to_owned())
-        .collect()
-}
-
-/// The paths of extension modules and libraries in a `RECORD` (comma-separated, quoted if needed).
-fn recorded_modules(text: &str) -> Vec<String> {
-    text.lines()
-        .filter_map(|line| {
-            let path = match line.strip_prefix('"') {
-                Some(rest) => &rest[..rest.find('"')?],
-                None => line.split(',').next()?,
-            };
-            (path.ends_with(".so") || path.ends_with(".pyd")).then(|| path.replace('\\', "/"))
-        })
-        .collect()
+/// The path in a line of `RECORD` (comma-separated, quoted if needed), if it is an extension
+/// module's or a library's.
+fn recorded_module(line: &str) -> Option<String> {
+    let path = match line.strip_prefix('"') {
+        Some(rest) => &rest[..rest.find('"')?],
+        None => line.split(',').next()?,
+    };
+    (path.ends_with(".so") || path.ends_with(".pyd")).then(|| path.replace('\\', "/"))
 }
 
 /// The folder of an editable install (PEP 610).
@@ -522,14 +536,6 @@ pub(super) fn percent_decoded(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn read_text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(MAX_METADATA)
-        .read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {

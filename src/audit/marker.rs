@@ -213,10 +213,7 @@ impl Parser<'_, '_> {
         let (left_text, left_version) = self.value(left)?;
         let (right_text, right_version) = self.value(right)?;
         match operator {
-            "in" => {
-                return Ok(right_text.split([',', ' ']).any(|it| it == left_text)
-                    || right_text.contains(&left_text));
-            }
+            "in" => return Ok(right_text.contains(&left_text)),
             "not in" => return Ok(!right_text.contains(&left_text)),
             "===" => return Ok(left_text == right_text),
             _ => {}

@@ -19,6 +19,7 @@ pub mod subject;
 pub mod supply;
 pub mod tag;
 pub mod target;
+mod text_file;
 mod unpack;
 pub mod verdict;
 pub mod wheel;
@@ -32,10 +33,12 @@ use lockfile::Origin;
 use marker::MarkerEnvironment;
 use outcome::{Audit, Code, Distribution, Module, Problem, Standing, Supply};
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 use subject::Subject;
 use supply::{Supplied, supplied};
 use tag::Platform;
 use target::Target;
+use text_file::read_text;
 
 const NOTHING_HERE: &str = "no dependencies to audit: no lock file (uv.lock, pylock.toml, \
     poetry.lock, pdm.lock, requirements*.txt, Pipfile.lock) and no environment (.venv, venv, \
@@ -81,7 +84,7 @@ pub fn audit(request: &Request, code: Option<Code>, problems: Vec<Problem>) -> A
     };
     let mut index = Index::default();
     for path in &request.index_metadata {
-        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        let read = read_text(path, lockfile::MAX_SIZE).map_err(|error| error.to_string());
         if let Err(message) = read.and_then(|text| index.add(&text)) {
             gathered.problems.push(Problem {
                 path: path.display().to_string(),
@@ -182,7 +185,7 @@ impl Gathered {
     }
 
     fn take_lock(&mut self, path: &Path, format: lockfile::Format, source: &str) {
-        let text = match subject::read_text(path) {
+        let text = match read_text(path, lockfile::MAX_SIZE) {
             Ok(text) => text,
             Err(error) => {
                 self.problems.push(environment::unreadable(path, &error));
@@ -191,7 +194,7 @@ impl Gathered {
         };
         let folder = path.parent().unwrap_or(Path::new(""));
         let include = |relative: &str| {
-            subject::read_text(&folder.join(relative)).map_err(|error| error.to_string())
+            read_text(&folder.join(relative), lockfile::MAX_SIZE).map_err(|error| error.to_string())
         };
         let mut lock = lockfile::read(format, &text, &include);
         for (line, message, fatal) in std::mem::take(&mut lock.problems) {
@@ -247,13 +250,16 @@ impl Gathered {
         code: Option<Code>,
     ) -> Audit {
         let mut distributions = Vec::new();
+        let mut owned: FxHashMap<_, Vec<&Module>> = FxHashMap::default();
+        for module in &self.modules {
+            let owner = (&module.source, &module.distribution, &module.version);
+            owned.entry(owner).or_default().push(module);
+        }
         for (source, installed) in &self.installed {
+            let own = owned.get(&(source, &installed.name, &installed.version));
+            let own = own.map_or(&[][..], Vec::as_slice);
             distributions.push(installed_distribution(
-                source,
-                installed,
-                &self.modules,
-                index,
-                request,
+                source, installed, own, index, request,
             ));
         }
         for (source, lock) in &self.locks {
@@ -308,18 +314,10 @@ impl Gathered {
 fn installed_distribution(
     source: &str,
     installed: &environment::Installed,
-    modules: &[Module],
+    own: &[&Module],
     index: &Index,
     request: &Request,
 ) -> Distribution {
-    let own: Vec<&Module> = modules
-        .iter()
-        .filter(|module| {
-            module.distribution == installed.name
-                && module.version == installed.version
-                && module.source == source
-        })
-        .collect();
     let worst = own
         .iter()
         .copied()
@@ -374,7 +372,7 @@ fn installed_distribution(
         advice: if standing == Standing::Ready {
             String::new()
         } else {
-            advice::for_installed(&own, newer, &installed.name, request.target)
+            advice::for_installed(own, newer, &installed.name, request.target)
         },
         required_by: Vec::new(),
         classifier: installed.classifier.clone(),
@@ -385,11 +383,13 @@ fn installed_distribution(
 /// A wheel for the target that is locked, and installed in the same version in an environment that
 /// is audited too, is as good as its modules there.
 fn settle_locked(distributions: &mut [Distribution]) {
-    let installed: Vec<Distribution> = distributions
-        .iter()
-        .filter(|it| it.supply == Supply::Installed)
-        .cloned()
-        .collect();
+    let mut installed: FxHashMap<String, Vec<Distribution>> = FxHashMap::default();
+    for distribution in distributions.iter() {
+        if distribution.supply == Supply::Installed {
+            let twins = installed.entry(distribution.name.clone()).or_default();
+            twins.push(distribution.clone());
+        }
+    }
     for locked in distributions {
         if !matches!(
             locked.supply,
@@ -397,9 +397,10 @@ fn settle_locked(distributions: &mut [Distribution]) {
         ) {
             continue;
         }
-        let twin = installed
-            .iter()
-            .find(|it| it.name == locked.name && index::same_version(&it.version, &locked.version));
+        let twin = installed.get(&locked.name).and_then(|twins| {
+            let same = |it: &&Distribution| index::same_version(&it.version, &locked.version);
+            twins.iter().find(same)
+        });
         if let Some(twin) = twin {
             locked.standing = twin.standing;
             locked.reason = format!("as installed in {}: {}", twin.source, twin.reason);

@@ -1,11 +1,10 @@
 //! What a path given to the audit is, and what a project offers when nothing was given.
 
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::environment::{Environment, recognise, unreadable};
-use super::lockfile::{Format, MAX_SIZE, format_of};
+use super::lockfile::{Format, format_of};
 use super::outcome::Problem;
 
 /// Something that can be audited.
@@ -102,37 +101,4 @@ fn of_project(root: &Path) -> (Vec<Subject>, Vec<Problem>) {
         }
     }
     (subjects, problems)
-}
-
-/// Reads a text file; bytes that are not UTF-8 are replaced.
-pub(super) fn read_text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
-    }
-    if metadata.len() > MAX_SIZE {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!(
-                "{} bytes; a lock file of more than {MAX_SIZE} is not read",
-                metadata.len()
-            ),
-        ));
-    }
-    fs::File::open(path)?
-        .take(MAX_SIZE)
-        .read_to_end(&mut bytes)?;
-    // `pip freeze > requirements.txt` in PowerShell writes UTF-16.
-    if let [0xff, 0xfe, rest @ ..] = &bytes[..] {
-        let units: Vec<u16> = rest
-            .chunks_exact(2)
-            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-            .collect();
-        return Ok(String::from_utf16_lossy(&units));
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -82,9 +82,9 @@ pub fn module_file(name: &str) -> Option<(&str, ModuleAbi)> {
         .strip_suffix(".so")
         .or_else(|| name.strip_suffix(".pyd"))?;
     let Some((module, tag)) = stem.split_once('.') else {
-        return is_identifier(stem).then_some((stem, ModuleAbi::Untagged));
+        return is_module_name(stem).then_some((stem, ModuleAbi::Untagged));
     };
-    if !is_identifier(module) {
+    if !is_module_name(module) {
         return None;
     }
     let abi = match tag {
@@ -119,8 +119,7 @@ pub fn module_file(name: &str) -> Option<(&str, ModuleAbi)> {
     Some((module, abi))
 }
 
-fn is_identifier(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|it: char| it.is_ascii_digit() && text.len() == 1)
-        && text.chars().all(|it| it.is_alphanumeric() || it == '_')
+fn is_module_name(text: &str) -> bool {
+    // A digit may come first: mypyc names modules by hashes, and they are imported by such a name.
+    !text.is_empty() && text.chars().all(|it| it.is_alphanumeric() || it == '_')
 }

@@ -8,8 +8,7 @@ use zip::ZipArchive;
 
 use super::binary::mapped::Bytes;
 use super::environment::{
-    Contents, Installed, dotted_name, judge, module_of, pass_over, read_metadata, unreadable,
-    wheel_tags,
+    Contents, Installed, dotted_name, judge, module_of, pass_over, unreadable,
 };
 use super::outcome::{Module, Problem};
 use super::tag::{WheelName, normal_name};
@@ -117,11 +116,10 @@ pub fn read_wheel(path: &Path, target: Target) -> Contents {
             match read_member(&mut archive, index) {
                 Ok(text) => {
                     let text = String::from_utf8_lossy(&text);
-                    if base == "METADATA" {
-                        read_metadata(&text, &mut distribution);
-                    } else {
-                        distribution.tags = wheel_tags(&text);
-                    }
+                    let _ = text.lines().try_for_each(|line| match base {
+                        "METADATA" => distribution.read_metadata(line),
+                        _ => distribution.read_wheel(line),
+                    });
                 }
                 Err(error) => contents.problems.push(problem(format!(
                     "member `{}`: {error}",

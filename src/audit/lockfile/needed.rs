@@ -7,6 +7,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{Lock, Origin, Package, Scope};
 use crate::audit::marker::{MarkerEnvironment, holds};
 
+/// Requirements in a row that are shown.
+const MAX_PATH: usize = 32;
+
 /// A package that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needed {
@@ -43,6 +46,27 @@ pub fn needed(lock: &Lock, environment: &MarkerEnvironment<'_>) -> (Vec<Needed>,
     walk.unread.sort();
     walk.unread.dedup();
     (found, walk.unread)
+}
+
+/// The names from a root to `index`; of a longer way, where it begins and its last part.
+fn path_to(
+    lock: &Lock,
+    parents: &FxHashMap<usize, (Option<usize>, usize)>,
+    index: usize,
+) -> Vec<String> {
+    let name = |index: usize| lock.packages[index].name.clone();
+    let mut path = vec![name(index)];
+    let mut at = index;
+    while let Some(&(Some(parent), root)) = parents.get(&at) {
+        if path.len() == MAX_PATH {
+            path.extend(["...".to_owned(), name(root)]);
+            break;
+        }
+        path.push(name(parent));
+        at = parent;
+    }
+    path.reverse();
+    path
 }
 
 struct Walk<'a> {
@@ -116,11 +140,12 @@ impl<'a> Walk<'a> {
     /// more of its requirements.
     fn from(&mut self, roots: &[usize], allowed: impl Fn(usize) -> bool) -> Vec<Needed> {
         let lock = self.lock;
-        let mut paths: FxHashMap<usize, Vec<String>> = FxHashMap::default();
+        // By whom a package was first required, and where that began.
+        let mut parents: FxHashMap<usize, (Option<usize>, usize)> = FxHashMap::default();
         let mut visited: FxHashSet<(usize, Option<String>)> = FxHashSet::default();
         let mut queue: VecDeque<(usize, Option<String>)> = VecDeque::new();
         for &root in roots {
-            paths.insert(root, vec![lock.packages[root].name.clone()]);
+            parents.insert(root, (None, root));
             visited.insert((root, None));
             queue.push_back((root, None));
         }
@@ -147,11 +172,8 @@ impl<'a> Walk<'a> {
                     if !allowed(next) {
                         continue;
                     }
-                    if !paths.contains_key(&next) {
-                        let mut path = paths.get(&index).cloned().unwrap_or_default();
-                        path.push(lock.packages[next].name.clone());
-                        paths.insert(next, path);
-                    }
+                    let root = parents.get(&index).map_or(index, |it| it.1);
+                    parents.entry(next).or_insert((Some(index), root));
                     let extras = requirement.extras.iter().cloned().map(Some);
                     for extra in std::iter::once(None).chain(extras) {
                         if visited.insert((next, extra.clone())) {
@@ -161,10 +183,13 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        paths
-            .into_iter()
-            .filter(|(index, _)| lock.packages[*index].origin != Origin::Project)
-            .map(|(index, path)| Needed { index, path })
+        parents
+            .keys()
+            .filter(|&&index| lock.packages[index].origin != Origin::Project)
+            .map(|&index| Needed {
+                index,
+                path: path_to(lock, &parents, index),
+            })
             .collect()
     }
 

@@ -1,5 +1,7 @@
 //! `pdm.lock`, lock version 4.
 
+use rustc_hash::FxHashMap;
+
 use super::requirements::requirement;
 use super::table::{header_lines, parse, table, tables, text, texts};
 use super::{Lock, Origin, Package};
@@ -20,6 +22,7 @@ pub fn read(source: &str) -> Lock {
         None => lock.problem(1, "no lock_version; is it a pdm.lock?"),
     }
     let lines = header_lines(source, "[[package]]");
+    let mut positions = FxHashMap::default();
     for (index, entry) in tables(&root, "package").enumerate() {
         let line = lines.get(index).copied().unwrap_or(1);
         let Some(name) = text(entry, "name") else {
@@ -48,9 +51,13 @@ pub fn read(source: &str) -> Lock {
             package.requires.extend(requirement(&dependency));
         }
         // One entry per set of extras: `name[extra]` without files of its own.
-        if let Some(known) = lock.packages.iter_mut().find(|it| {
-            it.name == package.name && it.version == package.version && it.marker == package.marker
-        }) {
+        let key = (
+            package.name.clone(),
+            package.version.clone(),
+            package.marker.clone(),
+        );
+        if let Some(&known) = positions.get(&key) {
+            let known: &mut Package = &mut lock.packages[known];
             known.requires.append(&mut package.requires);
             known.groups.append(&mut package.groups);
             known.wheels.append(&mut package.wheels);
@@ -58,6 +65,7 @@ pub fn read(source: &str) -> Lock {
             known.wheels.dedup();
             continue;
         }
+        positions.insert(key, lock.packages.len());
         lock.packages.push(package);
     }
     lock

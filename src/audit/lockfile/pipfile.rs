@@ -1,5 +1,6 @@
 //! `Pipfile.lock`, specification 6.
 
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use super::{Lock, Origin, Package};
@@ -24,6 +25,7 @@ pub fn read(source: &str) -> Lock {
         ),
         None => lock.problem(1, "no pipfile-spec; is it a Pipfile.lock?"),
     }
+    let lines = key_lines(source);
     for (section, entries) in root.as_object().into_iter().flatten() {
         if section == "_meta" {
             continue;
@@ -45,7 +47,7 @@ pub fn read(source: &str) -> Lock {
             package.lists_files = false;
             package.marker = text("markers").map(str::to_owned);
             package.groups = vec![group.to_owned()];
-            package.line = line_of(source, name);
+            package.line = lines.get(name.as_str()).copied().unwrap_or(1);
             if entry.get("git").is_some() || entry.get("path").is_some() {
                 package.origin = Origin::Source;
             }
@@ -59,10 +61,14 @@ pub fn read(source: &str) -> Lock {
     lock
 }
 
-fn line_of(source: &str, name: &str) -> usize {
-    let key = format!("\"{name}\":");
-    source
-        .lines()
-        .position(|line| line.trim_start().starts_with(&key))
-        .map_or(1, |index| index + 1)
+/// The first line of every key that begins one.
+fn key_lines(source: &str) -> FxHashMap<&str, usize> {
+    let mut lines = FxHashMap::default();
+    for (index, line) in source.lines().enumerate() {
+        let key = line.trim_start().strip_prefix('"');
+        if let Some((key, _)) = key.and_then(|rest| rest.split_once("\":")) {
+            lines.entry(key).or_insert(index + 1);
+        }
+    }
+    lines
 }

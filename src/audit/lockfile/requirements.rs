@@ -11,20 +11,30 @@ const MAX_FILES: usize = 200;
 pub fn read(source: &str, include: &dyn Fn(&str) -> Result<String, String>) -> Lock {
     let mut lock = Lock::default();
     let mut files = 0;
-    read_into(source, include, &mut lock, 0, &mut files, "");
+    read_into(source, include, &mut lock, &mut files, &Included::default());
     lock
+}
+
+/// How a file came to be read.
+#[derive(Default)]
+struct Included {
+    depth: usize,
+    /// Its folder, from the outermost file's.
+    folder: String,
+    /// The line of the outermost file that led here.
+    line: Option<usize>,
 }
 
 fn read_into(
     source: &str,
     include: &dyn Fn(&str) -> Result<String, String>,
     lock: &mut Lock,
-    depth: usize,
     files: &mut usize,
-    folder: &str,
+    included: &Included,
 ) {
     for (line, text) in logical_lines(source) {
         // What an included file says is reported at the line that includes it.
+        let line = included.line.unwrap_or(line);
         let text = text.trim();
         if text.is_empty() {
             continue;
@@ -38,22 +48,26 @@ fn read_into(
             match name {
                 "r" | "requirement" => {
                     *files += 1;
-                    if depth >= MAX_INCLUDES || *files > MAX_FILES {
+                    if included.depth >= MAX_INCLUDES || *files > MAX_FILES {
                         lock.problem(
                             line,
                             format!("`{value}`: files include each other; not read"),
                         );
                         continue;
                     }
-                    let path = if folder.is_empty() {
+                    let path = if included.folder.is_empty() {
                         value.to_owned()
                     } else {
-                        format!("{folder}/{value}")
+                        format!("{}/{value}", included.folder)
                     };
                     match include(&path) {
                         Ok(text) => {
-                            let folder = path.rsplit_once('/').map_or("", |it| it.0).to_owned();
-                            read_into(&text, include, lock, depth + 1, files, &folder);
+                            let inner = Included {
+                                depth: included.depth + 1,
+                                folder: path.rsplit_once('/').map_or("", |it| it.0).to_owned(),
+                                line: Some(line),
+                            };
+                            read_into(&text, include, lock, files, &inner);
                         }
                         Err(error) => lock.problem(line, format!("included `{value}`: {error}")),
                     }

@@ -87,7 +87,7 @@ pub fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
             audit.modules.iter().map(|it| {
                 let built = it.toolchain.as_ref().map(ToString::to_string);
                 let imported = match &it.observed {
-                    None => "not run".to_owned(),
+                    None => String::new(),
                     Some(Observation::KeepsGilOff) => "GIL stayed off".to_owned(),
                     Some(Observation::ReEnablesGil) => "turned the GIL on".to_owned(),
                     Some(Observation::Failed { error }) => format!("failed: {error}"),
@@ -133,7 +133,7 @@ pub fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-/// Cells are a text and a class.
+/// Cells are a text and a class. A column without any text is left out.
 fn table<'a>(
     out: &mut dyn Write,
     id: &str,
@@ -141,22 +141,27 @@ fn table<'a>(
     heads: &[&str],
     rows: impl Iterator<Item = Vec<(String, &'a str)>>,
 ) -> io::Result<()> {
+    let rows: Vec<_> = rows.collect();
+    let shown: Vec<usize> = (0..heads.len())
+        .filter(|&column| rows.iter().any(|row| !row[column].0.is_empty()))
+        .collect();
     writeln!(out, "<h2 id=\"{id}-title\">{caption}</h2>")?;
     writeln!(
         out,
         "<div class=\"scroll\"><table id=\"{id}\" aria-labelledby=\"{id}-title\">\n<thead><tr>"
     )?;
-    for head in heads {
-        writeln!(out, "<th scope=\"col\">{head}</th>")?;
+    for &column in &shown {
+        writeln!(out, "<th scope=\"col\">{}</th>", heads[column])?;
     }
     writeln!(out, "</tr></thead>\n<tbody>")?;
-    for row in rows {
+    for row in &rows {
         write!(out, "<tr>")?;
-        for (text, class) in row {
+        for &column in &shown {
+            let (text, class) = &row[column];
             if class.is_empty() {
-                write!(out, "<td>{}</td>", escaped(&text))?;
+                write!(out, "<td>{}</td>", escaped(text))?;
             } else {
-                write!(out, "<td class=\"{class}\">{}</td>", escaped(&text))?;
+                write!(out, "<td class=\"{class}\">{}</td>", escaped(text))?;
             }
         }
         writeln!(out, "</tr>")?;

@@ -126,6 +126,6 @@ fn caveat(audit: &Audit) -> &'static str {
     if audit.run_with.is_some() {
         "Modules were imported, which executes their code. That the GIL stays off does not prove a module thread-safe."
     } else {
-        "Nothing was executed. What a module declares is its authors' claim, not a proof; `--run` imports the modules and looks."
+        "Nothing was executed. What a module declares is its authors' claim, not a proof; --run imports the modules and looks."
     }
 }

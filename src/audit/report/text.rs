@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::super::advice;
-use super::super::outcome::{Audit, Distribution, Observation, Standing};
+use super::super::outcome::{Audit, Observation, Standing};
 use super::super::readiness::standing_of;
 use super::super::run::contradicts;
 use super::{caveat, code_counts, counts, headline};
@@ -65,25 +67,31 @@ impl Row {
 /// What is not ready, in the order of the audit: worst first.
 fn rows(audit: &Audit) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    let open = |it: &&Distribution| it.standing != Standing::Ready;
-    for distribution in audit.distributions.iter().filter(open) {
+    let mut positions = FxHashMap::default();
+    let mut named = FxHashSet::default();
+    for distribution in &audit.distributions {
+        if distribution.standing == Standing::Ready {
+            continue;
+        }
         let label = format!("{} {}", distribution.name, distribution.version)
             .trim_end()
             .to_owned();
-        let twin = rows.iter_mut().find(|row| {
-            row.standing == distribution.standing
-                && row.reason == distribution.reason
-                && row.advice == distribution.advice
-        });
-        match twin {
-            Some(row) if row.labels.contains(&label) => {}
-            Some(row) => row.labels.push(label),
-            None => rows.push(Row {
+        let key = (
+            distribution.standing,
+            &distribution.reason,
+            &distribution.advice,
+        );
+        let position = *positions.entry(key).or_insert(rows.len());
+        if position == rows.len() {
+            rows.push(Row {
                 standing: distribution.standing,
-                labels: vec![label],
+                labels: Vec::new(),
                 reason: distribution.reason.clone(),
                 advice: distribution.advice.clone(),
-            }),
+            });
+        }
+        if named.insert((position, label.clone())) {
+            rows[position].labels.push(label);
         }
     }
     for module in &audit.modules {
@@ -143,7 +151,9 @@ impl Page<'_> {
             .max()
             .unwrap_or(0)
             .min(self.width / 3);
-        for row in rows {
+        // Rows one after the other with the same advice are given it once.
+        let mut sharing = 0;
+        for (index, row) in rows.iter().enumerate() {
             let word = format!("{:8}", row.standing.as_str());
             let word = self.painted(colour_of(row.standing), &word);
             let label = row.label();
@@ -155,14 +165,21 @@ impl Page<'_> {
                 let head = format!("{word}  {label:label_width$}  ");
                 self.text(&head, &printable(&row.reason))?;
             }
-            if !row.advice.is_empty() {
-                self.text(&format!("{indent}-> "), &printable(&row.advice))?;
-            }
             if row.labels.len() > 1 {
                 for line in wrapped(&row.labels, self.width.saturating_sub(12)) {
                     writeln!(self.out, "{:8}    {}", "", printable(&line))?;
                 }
             }
+            sharing += row.labels.len();
+            let next = rows.get(index + 1);
+            if next.is_some_and(|it| it.advice == row.advice && it.standing == row.standing) {
+                continue;
+            }
+            if !row.advice.is_empty() {
+                let arrow = if sharing > 1 { "-> each: " } else { "-> " };
+                self.text(&format!("{indent}{arrow}"), &printable(&row.advice))?;
+            }
+            sharing = 0;
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ pub(super) struct Flags {
 }
 
 /// Eight bytes of memory; bit n of the masks is byte n.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cell {
     pub bytes: [u8; 8],
     pub known: u8,
@@ -63,6 +63,17 @@ pub(super) struct Cell {
 }
 
 impl Cell {
+    /// The number it holds, with zero for unknown bytes.
+    fn known_bytes(&self) -> u64 {
+        let mut bytes = self.bytes;
+        for (position, byte) in bytes.iter_mut().enumerate() {
+            if self.known & (1 << position) == 0 {
+                *byte = 0;
+            }
+        }
+        u64::from_le_bytes(bytes)
+    }
+
     /// The whole of it. The upper half of a cell of which only the lower one was ever written is
     /// padding: compilers copy it along, and nothing depends on what it holds.
     fn whole(&self) -> Option<u64> {
@@ -159,9 +170,8 @@ pub(super) fn history(state: &State, convention: &Convention) -> u64 {
     }
     if let Some(stack) = state.general[convention.stack] {
         for cell in 0..FRAME_CELLS {
-            state
-                .memory
-                .get(&((stack & !7).wrapping_add(8 * cell)))
+            let cell = state.memory.get(&((stack & !7).wrapping_add(8 * cell)));
+            cell.map(|it| (it.known, it.known_bytes()))
                 .hash(&mut hasher);
         }
     }

@@ -332,6 +332,22 @@ impl Executor<'_, '_> {
                     set_data(state, first, true, value);
                 }
             }
+            // Loads and stores with ordering, at a distance.
+            (0b011, 0b01) if !is_vector && bits(word, 21, 1) == 0 && bits(word, 10, 2) == 0 => {
+                let size = 1 << bits(word, 30, 2);
+                let address = self.indexed(state, base, offset(word, 12, 9, 1), 2);
+                match bits(word, 22, 2) {
+                    0 => {
+                        let value = data(state, first, true);
+                        self.store(state, address, size, value);
+                    }
+                    1 => {
+                        let value = self.load(state, address, size);
+                        set_data(state, first, true, value);
+                    }
+                    _ => set_data(state, first, true, None),
+                }
+            }
             // Two registers.
             (0b101, _) => {
                 let kind = bits(word, 30, 2);
@@ -391,11 +407,15 @@ impl Executor<'_, '_> {
                             .zip(index)
                             .map(|(base, index)| base.wrapping_add(index << shift))
                     }
-                    // Atomic operations and signed pointers.
-                    _ => {
-                        let address = state.general[base];
-                        self.store(state, address, size.min(8), None);
-                        set_data(state, first, true, None);
+                    // Loads with ordering (`LDAPR`) are loads; other atomic operations give what was
+                    // there before and leave something else. Signed pointers are not followed.
+                    (_, _, how) => {
+                        let address = state.general[base].filter(|_| how == 0);
+                        let value = self.load(state, address, size.min(8));
+                        set_data(state, first, true, value);
+                        if word & 0x3fff_fc00 != 0x38bf_c000 {
+                            self.store(state, address, size.min(8), None);
+                        }
                         return;
                     }
                 };
