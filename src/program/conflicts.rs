@@ -356,7 +356,8 @@ impl<'a> Places<'a> {
                 {
                     return None;
                 }
-                Some(Defect::LostUpdate)
+                // The act itself, under all locks that it holds, is compared on its own.
+                (y.access != Access::CheckThenAct).then_some(Defect::LostUpdate)
             }
             Access::CheckThenAct if y.access.writes() => {
                 self.stale_test(x, y, explicit, guard, one, records)
