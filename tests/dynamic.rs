@@ -2,6 +2,8 @@
 //! `RACEPROOF_PYTHON` (or `python3.14t`), and `python3`. A test says which of them it found.
 #![allow(clippy::unwrap_used, missing_docs, clippy::print_stderr)]
 
+mod externals;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -342,6 +344,28 @@ fn exhaustive_search_executes_each_trace_once() {
             );
         }
     }
+}
+
+#[test]
+fn all_accesses_are_those_of_names_bound_once_too() {
+    let Some(interpreter) = interpreter() else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    let script = program(&folder, "limit = 3", &["limit", "limit"]);
+    let steps = |all_accesses| {
+        let target = Target {
+            all_accesses,
+            ..target(&script)
+        };
+        let patience = Duration::from_secs(60);
+        let mut fleet =
+            Fleet::start(interpreter.clone(), target, Isolation::Process, patience).unwrap();
+        let plan = raceproof::dynamic::protocol::Plan::free(Policy::GoOn, 0, 10_000);
+        fleet.run(plan).unwrap().trace.len()
+    };
+    // The name is read once by each of the threads; other names are bound once as well.
+    assert!(steps(true) >= steps(false) + 2);
 }
 
 #[test]
@@ -786,6 +810,278 @@ fn a_forked_child_runs_alone_and_is_mentioned() {
         "{}",
         said(&output)
     );
+}
+
+/// A crash or a hang that another schedule of the program does not have is its interleaving's.
+#[test]
+fn crashes_and_hangs_of_some_interleavings_are_findings() {
+    let crash = "os.abort()";
+    let hang = "os.read(os.pipe()[0], 1)";
+    // In the first program the schedule without preemption ends well, in the second it does not.
+    let late = |what: &str| {
+        format!(
+            "{TWO_THREADS}import os\nflag = 0\ndef a():\n    global flag\n    flag = 1\n    flag = 0\n\
+             def b():\n    if flag: {what}\nstart(a, b)\n"
+        )
+    };
+    let at_once = |what: &str| {
+        format!(
+            "{TWO_THREADS}import os\nflag = 0\ndef a():\n    global flag\n    flag = 1\n\
+             def b():\n    if flag: {what}\nstart(a, b)\n"
+        )
+    };
+    for (name, text, words, isolation) in [
+        ("late crash", late(crash), "died of signal 6", "auto"),
+        ("crash at once", at_once(crash), "died of signal 6", "auto"),
+        ("crash in a child", late(crash), "died of signal 6", "fork"),
+        ("late hang", late(hang), "the run does not end", "auto"),
+        (
+            "hang at once",
+            at_once(hang),
+            "the run does not end",
+            "auto",
+        ),
+    ] {
+        let Some((_, output)) = explore_text(&text, &["--isolate", isolation]) else {
+            return;
+        };
+        assert_eq!(code(&output), 1, "{name}: {}", said(&output));
+        assert!(said(&output).contains(words), "{name}: {}", said(&output));
+        assert!(said(&output).contains("program.py\", line"), "{name}");
+        assert!(!said(&output).contains("raceproof_agent"), "{name}");
+        assert!(!said(&output).contains("replay:"), "{name}");
+    }
+}
+
+/// Killed itself, the explorer leaves no process behind, not even one whose extension blocks with
+/// the GIL.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_explorer_leaves_no_process() {
+    let Some(interpreter) = interpreters().last() else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    fs::write(
+        folder.path().join("program.py"),
+        "import ctypes, os, threading\nopen('pid', 'w').write(str(os.getpid()))\n\
+         thread = threading.Thread(target=ctypes.PyDLL(None).sleep, args=(1000,))\n\
+         thread.start()\nthread.join()\n",
+    )
+    .unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_raceproof"))
+        .args(["explore", "program.py", "--budget", "600", "--python"])
+        .arg(&interpreter.path)
+        .current_dir(folder.path())
+        .spawn()
+        .unwrap();
+    let wait_until = |what: &str, holds: &dyn Fn() -> bool| {
+        let mut turns = 0;
+        while !holds() {
+            turns += 1;
+            assert!(turns < 6000, "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let pid = || fs::read_to_string(folder.path().join("pid")).unwrap_or_default();
+    wait_until("the program did not start", &|| !pid().is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the program's process is still there", &|| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid())).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    });
+}
+
+/// Pools, futures and what waits for them do what those of the standard library do.
+#[test]
+fn pools_behave_as_the_real_ones() {
+    let script = root().join("fixtures/dynamic/behaviour/pools.py");
+    let text = fs::read_to_string(&script).unwrap();
+    let functions = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("def ")?.strip_suffix("():"));
+    for interpreter in interpreters() {
+        // The expectations are those of the interpreter itself.
+        let real = Command::new(&interpreter.path)
+            .arg(&script)
+            .output()
+            .unwrap();
+        externals::succeed(&real);
+        for function in functions.clone() {
+            let target = Target {
+                kind: "function",
+                function: Some(function.to_owned()),
+                ..target(&script)
+            };
+            let mut fleet = Fleet::start(
+                interpreter.clone(),
+                target,
+                Isolation::Process,
+                Duration::from_secs(60),
+            )
+            .unwrap();
+            let limits = Limits {
+                max_schedules: 40,
+                ..Limits::default()
+            };
+            let outcome = search(&mut fleet, Choice::Auto, 1, &limits, &mut ()).unwrap();
+            assert!(
+                matches!(outcome.verdict, Verdict::NoneExists | Verdict::BudgetCut),
+                "{function} on {}: {outcome:?}",
+                interpreter.describe()
+            );
+            assert!(
+                !outcome.notes.iter().any(|it| it.contains("deterministic")),
+                "{function} on {}: {:?}",
+                interpreter.describe(),
+                outcome.notes
+            );
+        }
+    }
+}
+
+// --- pytest ------------------------------------------------------------------------------------
+
+/// A project with a fixture of its own, tests that race and tests that do not.
+fn tested_project() -> Option<(TempDir, PathBuf)> {
+    let python = externals::python_with("pytest")?;
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("pyproject.toml", "");
+    write(
+        "conftest.py",
+        "import threading\nimport pytest\n\n@pytest.fixture\ndef together():\n    \
+         def run(*bodies):\n        \
+             threads = [threading.Thread(target=it) for it in bodies]\n        \
+             for it in threads: it.start()\n        \
+             for it in threads: it.join()\n    \
+         return run\n",
+    );
+    write(
+        "test_counter.py",
+        "import threading\nimport pytest\n\n\
+         class Counter:\n    \
+             def __init__(self):\n        self.n = 0\n        self.lock = threading.Lock()\n    \
+             def add(self):\n        self.n += 1\n    \
+             def add_locked(self):\n        with self.lock:\n            self.n += 1\n\n\
+         @pytest.fixture\ndef counter():\n    made = Counter()\n    yield made\n    assert made.n > 0\n\n\
+         def test_unlocked(counter, together):\n    \
+             together(counter.add, counter.add)\n    assert counter.n == 2\n\n\
+         @pytest.mark.parametrize('times', [1, 2])\n\
+         def test_locked(counter, together, times):\n    \
+             together(*[counter.add_locked] * times)\n    assert counter.n == times\n\n\
+         def test_alone(capsys, tmp_path, monkeypatch):\n    \
+             monkeypatch.setenv('NAME', 'value')\n    print('hello')\n    \
+             assert capsys.readouterr().out == 'hello\\n'\n\n\
+         @pytest.mark.skip\ndef test_skipped():\n    assert False\n",
+    );
+    Some((folder, python))
+}
+
+#[test]
+fn each_test_of_a_file_is_explored_on_its_own() {
+    let Some((folder, python)) = tested_project() else {
+        return;
+    };
+    let python = python.to_string_lossy();
+    let args = [
+        "explore",
+        "--pytest",
+        "test_counter.py",
+        "--python",
+        &python,
+    ];
+    let output = raceproof(
+        folder.path(),
+        &[&args[..], &["--output-format", "json"]].concat(),
+    );
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let verdicts: Vec<(&str, &str)> = result["programs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (
+                it["name"].as_str().unwrap(),
+                it["verdict"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        verdicts,
+        [
+            ("test_counter.py::test_unlocked", "failing"),
+            ("test_counter.py::test_locked[1]", "none-exists"),
+            ("test_counter.py::test_locked[2]", "none-exists"),
+            ("test_counter.py::test_alone", "no-threads"),
+            ("test_counter.py::test_skipped", "no-threads"),
+        ]
+    );
+    // The rewriting of assertions by pytest and ours are both at work.
+    let failure = &result["programs"][0]["failure"];
+    assert_eq!(failure["kind"], "assertion");
+    assert!(
+        failure["message"]
+            .as_str()
+            .unwrap()
+            .contains("assert 1 == 2"),
+        "{failure}"
+    );
+    let report = failure["report"].as_str().unwrap();
+    assert!(report.contains("read self.n -> 0"), "{report}");
+    // One witness cannot hold the failures of several tests.
+    let output = raceproof(
+        folder.path(),
+        &[&args[..], &["--witness", "one.json"]].concat(),
+    );
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    assert!(said(&output).contains("name one"), "{}", said(&output));
+}
+
+#[test]
+fn a_failing_test_replays() {
+    let Some((folder, python)) = tested_project() else {
+        return;
+    };
+    let python = python.to_string_lossy();
+    let explore = |more: &[&str]| {
+        let node = "test_counter.py::test_unlocked";
+        let args = ["explore", "--pytest", node, "--python", &python];
+        raceproof(folder.path(), &[&args[..], more].concat())
+    };
+    let output = explore(&["--witness", "witness.json"]);
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let args = [
+        "replay",
+        "witness.json",
+        "--times",
+        "5",
+        "--python",
+        &python,
+    ];
+    let output = raceproof(folder.path(), &args);
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    assert!(
+        said(&output).contains("replayed 5 of 5 times"),
+        "{}",
+        said(&output)
+    );
+    // A file of its own would need pytest's fixtures; the failure is shown all the same.
+    let output = explore(&["--emit-test", "test_race.py"]);
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    assert!(
+        said(&output).contains("use `raceproof replay`"),
+        "{}",
+        said(&output)
+    );
+    assert!(said(&output).contains("assert 1 == 2"), "{}", said(&output));
+    let output = raceproof(
+        folder.path(),
+        &["explore", "--pytest", "absent.py", "--python", &python],
+    );
+    assert_eq!(code(&output), 2, "{}", said(&output));
 }
 
 #[cfg(target_os = "linux")]

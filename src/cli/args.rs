@@ -37,7 +37,7 @@ pub(super) enum Command {
     /// Search the thread interleavings of a program for one that fails. Runs the program.
     Explore(super::explore::ExploreArgs),
     /// Run a program again under the schedule of a witness file. Runs the program.
-    Replay(super::explore::ReplayArgs),
+    Replay(super::replay::ReplayArgs),
     /// Tell which installed packages turn the GIL back on.
     Audit(super::audit::AuditArgs),
     /// Speak the language server protocol on standard input and output.

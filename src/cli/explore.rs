@@ -1,8 +1,8 @@
-//! `raceproof explore` and `raceproof replay`.
+//! `raceproof explore`.
 
 use std::env;
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -10,21 +10,22 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
 
-use super::output::complain;
+use super::explored::{Explored, write_json, write_junit, write_table, write_text};
+use super::output::{complain, style};
 use crate::dynamic::agent_process::{AgentError, Isolation, Target};
 use crate::dynamic::emit_test;
 use crate::dynamic::fleet::Fleet;
 use crate::dynamic::interpreter::{self, Interpreter};
-use crate::dynamic::oracle::Serial;
 use crate::dynamic::report;
-use crate::dynamic::search::{self, Choice, Limits, Outcome, Progress, Verdict};
-use crate::dynamic::shrink;
+use crate::dynamic::search::{self, Choice, Limits, Progress, Verdict};
 use crate::dynamic::witness::{Witness, relative};
 
+/// Columns of a report that is part of a document.
+const REPORT_WIDTH: usize = 120;
+
 /// Exit code when a failing interleaving was found.
-const FOUND: u8 = 1;
+pub(super) const FOUND: u8 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum StrategyName {
@@ -70,7 +71,7 @@ Examples:
 
 Exit codes:
   0  nothing found
-  1  a failing interleaving
+  1  a failing interleaving; a crash or a hang is one if another schedule is without it
   2  the program could not be explored")]
 pub struct ExploreArgs {
     /// A script, FILE::FUNCTION for a function without arguments, or a directory of scripts.
@@ -132,38 +133,8 @@ pub struct ExploreArgs {
     output_format: Format,
 }
 
-/// Arguments of `raceproof replay`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Runs the program, once, with your rights. The program must lie in the project; a witness cannot make anything else run.
-
-Examples:
-  raceproof replay .raceproof_cache/witnesses/program-py.json
-
-Exit codes:
-  0  no failure
-  1  the failure came out again
-  2  it could not be replayed"
-)]
-pub struct ReplayArgs {
-    /// The witness that `raceproof explore` wrote.
-    witness: PathBuf,
-    /// The interpreter [default: as `raceproof explore`].
-    #[arg(long, value_name = "PATH")]
-    python: Option<PathBuf>,
-    /// The project's root [default: that of the current directory].
-    #[arg(long, value_name = "DIRECTORY")]
-    root: Option<PathBuf>,
-    /// Replay so many times.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    times: u32,
-    /// Enter the debugger where the exception is raised.
-    #[arg(long, conflicts_with = "times")]
-    pdb: bool,
-}
-
 /// The nearest directory above `start` that looks like a project; `start` when none does.
-fn project_root(start: &Path) -> PathBuf {
+pub(super) fn project_root(start: &Path) -> PathBuf {
     start
         .ancestors()
         .find(|it| {
@@ -175,7 +146,7 @@ fn project_root(start: &Path) -> PathBuf {
         .to_owned()
 }
 
-fn current_directory() -> Result<PathBuf, String> {
+pub(super) fn current_directory() -> Result<PathBuf, String> {
     env::current_dir().map_err(|error| format!("the current directory: {error}"))
 }
 
@@ -293,42 +264,43 @@ impl ExploreArgs {
 /// A line on a terminal.
 struct Line {
     bar: ProgressBar,
+    name: String,
     budget: Duration,
+    drawn: Duration,
 }
 
 impl Line {
-    fn new(budget: Duration) -> Option<Self> {
+    fn new(name: &str, budget: Duration) -> Option<Self> {
         if !io::stderr().is_terminal() {
             return None;
         }
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             bar.set_style(style);
         }
-        Some(Self { bar, budget })
+        Some(Self {
+            bar,
+            name: name.to_owned(),
+            budget,
+            drawn: Duration::ZERO,
+        })
     }
 }
 
 impl Progress for Line {
     fn schedules(&mut self, executions: u64, traces: u64, elapsed: Duration) {
-        if executions.is_multiple_of(50) {
+        if elapsed - self.drawn >= Duration::from_millis(100) {
+            self.drawn = elapsed;
             let seconds = elapsed.as_secs_f64().max(0.001);
             let left = self.budget.saturating_sub(elapsed).as_secs();
             self.bar.set_message(format!(
-                "{executions} schedules, {:.0} a second, {traces} traces, {left} s left",
-                executions as f64 / seconds
+                "{executions} schedules, {:.0}/s, {traces} traces, {left} s left: {}",
+                executions as f64 / seconds,
+                self.name
             ));
             self.bar.tick();
         }
     }
-}
-
-/// What one program came to.
-struct Explored {
-    name: String,
-    outcome: Result<Outcome, String>,
-    text: String,
-    replay: Option<String>,
 }
 
 /// Runs `raceproof explore`.
@@ -348,6 +320,12 @@ fn explore_all(args: &ExploreArgs) -> Result<ExitCode, String> {
     let mut targets = args.targets()?;
     if args.pytest.is_some() {
         targets = each_test(&interpreter, targets)?;
+    }
+    if targets.len() > 1 && (args.witness.is_some() || args.emit_test.is_some()) {
+        return Err(format!(
+            "--witness and --emit-test name one file, but {} programs are explored; name one",
+            targets.len()
+        ));
     }
     let table = args
         .target
@@ -373,13 +351,15 @@ fn explore_all(args: &ExploreArgs) -> Result<ExitCode, String> {
     {
         return Err(format!("standard output: {error}"));
     }
-    let failed = explored.iter().any(|it| it.outcome.is_err());
+    let failed = explored
+        .iter()
+        .any(|it| it.outcome.is_err() || it.problem.is_some());
     let found = explored
         .iter()
         .any(|it| matches!(&it.outcome, Ok(outcome) if outcome.verdict == Verdict::Failing));
     for it in &explored {
-        if let Err(why) = &it.outcome {
-            complain(format_args!("{}: {why}", it.name));
+        if let Some(why) = it.outcome.as_ref().err().or(it.problem.as_ref()) {
+            complain(format_args!("{}: {}", it.name, why.trim_end()));
         }
     }
     Ok(ExitCode::from(if failed {
@@ -423,6 +403,7 @@ fn explore_one(
         outcome: Err(why),
         text: String::new(),
         replay: None,
+        problem: None,
     };
     let patience = limits
         .budget
@@ -437,7 +418,7 @@ fn explore_one(
         Ok(fleet) => fleet,
         Err(error) => return failed(told(&error)),
     };
-    let mut line = Line::new(limits.budget);
+    let mut line = Line::new(&name, limits.budget);
     let mut nobody = ();
     let progress: &mut dyn Progress = match &mut line {
         Some(line) => line,
@@ -451,12 +432,20 @@ fn explore_one(
         line.bar.finish_and_clear();
     }
     let mut text = String::new();
-    let mut replay = None;
+    let (mut replay, mut problem) = (None, None);
     if let Some(found) = &outcome.found {
-        text = report::failing(found, &fleet.sites, &root);
+        text = report::failing(
+            found,
+            &fleet.sites,
+            &root,
+            match args.output_format {
+                Format::Text => style(&io::stdout()).width,
+                Format::Json | Format::Junit => REPORT_WIDTH,
+            },
+        );
         match save(args, found, &fleet, &root) {
             Ok(command) => replay = command,
-            Err(why) => return failed(why),
+            Err(why) => problem = Some(why),
         }
     }
     Explored {
@@ -464,6 +453,7 @@ fn explore_one(
         outcome: Ok(outcome),
         text,
         replay,
+        problem,
     }
 }
 
@@ -478,18 +468,18 @@ fn shown_name(target: &Target) -> String {
     }
 }
 
-fn told(error: &AgentError) -> String {
+pub(super) fn told(error: &AgentError) -> String {
     match error {
         AgentError::Start(why) | AgentError::Program(why) => why.clone(),
         AgentError::Died {
             signal: Some(signal),
             complaint,
             ..
-        } => format!("the program's interpreter died of signal {signal} {complaint}"),
+        } => format!("the program's interpreter died of signal {signal}\n{complaint}"),
         AgentError::Died {
             code, complaint, ..
         } => format!(
-            "the program ended its interpreter (status {}) {complaint}",
+            "the program ended its interpreter (status {})\n{complaint}",
             code.map_or_else(|| "unknown".to_owned(), |it| it.to_string())
         ),
         AgentError::Hung { stacks } => format!(
@@ -507,7 +497,10 @@ fn save(
     root: &Path,
 ) -> Result<Option<String>, String> {
     if found.execution.trace.is_empty() {
-        return Ok(None);
+        return match &args.emit_test {
+            Some(_) => Err("a run without an end cannot be made a test".to_owned()),
+            None => Ok(None),
+        };
     }
     let witness = Witness::of(found, fleet);
     let text = witness.text();
@@ -563,336 +556,4 @@ fn way(from: &Path, to: &Path) -> PathBuf {
         path.push(".");
     }
     path
-}
-
-fn write_text(
-    out: &mut impl Write,
-    explored: &[Explored],
-    interpreter: &Interpreter,
-    counted: bool,
-) -> io::Result<()> {
-    for it in explored {
-        let Ok(outcome) = &it.outcome else { continue };
-        writeln!(out, "{}: {}", it.name, report::verdict(outcome))?;
-        if !it.text.is_empty() {
-            writeln!(out, "\n{}", it.text.trim_end())?;
-        }
-        if counted && outcome.failing_traces > 0 {
-            writeln!(
-                out,
-                "\n{} of {} fail",
-                outcome.failing_traces,
-                report::count(outcome.traces, "trace")
-            )?;
-        }
-        let rate = outcome.executions as f64 / outcome.elapsed.as_secs_f64().max(1e-6);
-        writeln!(
-            out,
-            "\n{}, {} in {:.2} s ({rate:.0} a second){}",
-            interpreter.describe(),
-            report::count(outcome.executions, "schedule"),
-            outcome.elapsed.as_secs_f64(),
-            if outcome.forked {
-                ", each in a process of its own"
-            } else {
-                ""
-            }
-        )?;
-        if let Some(found) = &outcome.found {
-            writeln!(
-                out,
-                "{} shown; the schedule as found had {}",
-                report::count(found.switches as u64, "context switch"),
-                found.switches_found
-            )?;
-        }
-        for note in &outcome.notes {
-            writeln!(out, "note: {note}")?;
-        }
-        if outcome.verdict != Verdict::Failing && !outcome.data_races.is_empty() {
-            writeln!(
-                out,
-                "note: {} of accesses that nothing orders; no interleaving of them failed",
-                report::count(outcome.data_races.len() as u64, "pair")
-            )?;
-        }
-        if let Some(replay) = &it.replay {
-            writeln!(out, "replay: {replay}")?;
-        }
-    }
-    Ok(())
-}
-
-fn write_table(out: &mut impl Write, explored: &[Explored]) -> io::Result<()> {
-    let width = explored
-        .iter()
-        .map(|it| it.name.len())
-        .max()
-        .unwrap_or(0)
-        .max(7);
-    writeln!(
-        out,
-        "{:width$}  {:>9}  {:>9}  {:>7}  verdict",
-        "program", "schedules", "traces", "failing"
-    )?;
-    for it in explored {
-        match &it.outcome {
-            Ok(outcome) => {
-                let share = 100.0 * outcome.failing_traces as f64 / outcome.traces.max(1) as f64;
-                let verdict = match outcome.verdict {
-                    Verdict::Failing => format!(
-                        "failing: {}",
-                        outcome
-                            .found
-                            .as_ref()
-                            .map_or_else(String::new, |it| it.failing.message())
-                    ),
-                    Verdict::NoneExists => "none exists: every trace explored".to_owned(),
-                    Verdict::NoneWithinBound => "none within the bound".to_owned(),
-                    Verdict::BudgetCut => "budget cut: nothing proved".to_owned(),
-                    Verdict::NoThreads => "starts no thread".to_owned(),
-                };
-                writeln!(
-                    out,
-                    "{:width$}  {:>9}  {:>9}  {share:>6.0}%  {verdict}",
-                    it.name, outcome.executions, outcome.traces
-                )?;
-            }
-            Err(_) => writeln!(
-                out,
-                "{:width$}  {:>9}  {:>9}  {:>7}  could not be explored",
-                it.name, "", "", ""
-            )?,
-        }
-    }
-    Ok(())
-}
-
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Failing => "failing",
-        Verdict::NoneExists => "none-exists",
-        Verdict::NoneWithinBound => "none-within-bound",
-        Verdict::BudgetCut => "budget-cut",
-        Verdict::NoThreads => "no-threads",
-    }
-}
-
-fn write_json(
-    out: &mut impl Write,
-    explored: &[Explored],
-    interpreter: &Interpreter,
-) -> io::Result<()> {
-    let programs: Vec<_> = explored
-        .iter()
-        .map(|it| match &it.outcome {
-            Ok(outcome) => json!({
-                "name": it.name,
-                "verdict": word(outcome.verdict),
-                "schedules": outcome.executions,
-                "traces": outcome.traces,
-                "failing_traces": outcome.failing_traces,
-                "first_failure": outcome.first_failure,
-                "seconds": outcome.elapsed.as_secs_f64(),
-                "threads": outcome.threads,
-                "forked": outcome.forked,
-                "data_races": outcome.data_races.len(),
-                "notes": outcome.notes,
-                "failure": outcome.found.as_ref().map(|found| json!({
-                    "kind": found.failing.kind(),
-                    "message": found.failing.message(),
-                    "with_gil": found.with_gil,
-                    "switches": found.switches,
-                    "report": it.text,
-                })),
-                "replay": it.replay,
-            }),
-            Err(why) => json!({"name": it.name, "verdict": "error", "error": why}),
-        })
-        .collect();
-    let document = json!({
-        "python": interpreter.describe(),
-        "programs": programs,
-    });
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    writeln!(out)
-}
-
-fn write_junit(out: &mut impl Write, explored: &[Explored]) -> io::Result<()> {
-    let failures = explored
-        .iter()
-        .filter(|it| matches!(&it.outcome, Ok(o) if o.verdict == Verdict::Failing))
-        .count();
-    let errors = explored.iter().filter(|it| it.outcome.is_err()).count();
-    writeln!(out, r#"<?xml version="1.0" encoding="utf-8"?>"#)?;
-    writeln!(
-        out,
-        r#"<testsuites><testsuite name="raceproof explore" tests="{}" failures="{failures}" errors="{errors}">"#,
-        explored.len()
-    )?;
-    for it in explored {
-        let name = escaped(&it.name);
-        match &it.outcome {
-            Ok(outcome) => {
-                writeln!(
-                    out,
-                    r#"<testcase classname="raceproof" name="{name}" time="{:.3}">"#,
-                    outcome.elapsed.as_secs_f64()
-                )?;
-                match &outcome.found {
-                    Some(found) => writeln!(
-                        out,
-                        r#"<failure type="{}" message="{}">{}</failure>"#,
-                        found.failing.kind(),
-                        escaped(&found.failing.message()),
-                        escaped(&it.text)
-                    )?,
-                    None => writeln!(
-                        out,
-                        "<system-out>{}</system-out>",
-                        escaped(&report::verdict(outcome))
-                    )?,
-                }
-            }
-            Err(why) => {
-                writeln!(out, r#"<testcase classname="raceproof" name="{name}">"#)?;
-                writeln!(out, r#"<error message="{}"/>"#, escaped(why))?;
-            }
-        }
-        writeln!(out, "</testcase>")?;
-    }
-    writeln!(out, "</testsuite></testsuites>")
-}
-
-fn escaped(text: &str) -> String {
-    text.chars()
-        .filter(|it| !it.is_control() || matches!(it, '\n' | '\t'))
-        .map(|it| match it {
-            '&' => "&amp;".to_owned(),
-            '<' => "&lt;".to_owned(),
-            '>' => "&gt;".to_owned(),
-            '"' => "&quot;".to_owned(),
-            '\n' => "&#10;".to_owned(),
-            other => other.to_string(),
-        })
-        .collect()
-}
-
-/// Runs `raceproof replay`.
-pub fn replay(args: ReplayArgs) -> ExitCode {
-    match replayed(&args) {
-        Ok(code) => code,
-        Err(why) => {
-            complain(why);
-            ExitCode::from(super::FAILURE)
-        }
-    }
-}
-
-/// Replays with the debugger on the terminal.
-fn debug(witness: &Witness, interpreter: &Interpreter, root: &Path) -> Result<ExitCode, String> {
-    let text = emit_test::text(witness, Path::new("/").join(root).as_path())?;
-    let script = env::temp_dir().join(format!("raceproof-replay-{}.py", std::process::id()));
-    let told = |error: io::Error| format!("{}: {error}", script.display());
-    let mut file = fs::File::create_new(&script).map_err(told)?;
-    let outcome = file
-        .write_all(text.as_bytes())
-        .and_then(|()| {
-            std::process::Command::new(&interpreter.path)
-                .arg(&script)
-                .arg("--pdb")
-                .env("PYTHONHASHSEED", "0")
-                .env("PYTHONDONTWRITEBYTECODE", "1")
-                .status()
-        })
-        .map_err(told);
-    let removed = fs::remove_file(&script).map_err(told);
-    let status = outcome?;
-    removed?;
-    Ok(match status.code() {
-        Some(0) => ExitCode::SUCCESS,
-        Some(1) => ExitCode::from(FOUND),
-        _ => ExitCode::from(super::FAILURE),
-    })
-}
-
-fn replayed(args: &ReplayArgs) -> Result<ExitCode, String> {
-    let directory = current_directory()?;
-    let root = match &args.root {
-        Some(root) => {
-            fs::canonicalize(root).map_err(|error| format!("{}: {error}", root.display()))?
-        }
-        None => project_root(&directory),
-    };
-    let witness = Witness::load(&args.witness, &root)
-        .map_err(|why| format!("{} is refused: {why}", args.witness.display()))?;
-    let interpreter = interpreter::find(args.python.as_deref())?;
-    if args.pdb {
-        return debug(&witness, &interpreter, &root);
-    }
-    let target = witness.target(&root, &directory);
-    let mut fleet = Fleet::start(
-        interpreter.clone(),
-        target,
-        Isolation::Process,
-        Duration::from_secs(20),
-    )
-    .map_err(|error| told(&error))?;
-    let limits = Limits::default();
-    let mut failed = None;
-    for time in 1..=args.times.max(1) {
-        let execution = fleet
-            .run(witness.plan(limits.max_steps))
-            .map_err(|error| told(&error))?;
-        if let Some((step, expected, came)) = witness.divergence(&execution, &fleet.sites, &root) {
-            let shown = |it: Option<String>| it.unwrap_or_else(|| "the end".to_owned());
-            return Err(format!(
-                "replay {time} of {} diverges at step {}: expected {}, got {}",
-                args.times,
-                step + 1,
-                shown(expected.map(|it| it.to_string())),
-                shown(came.map(|it| it.to_string()))
-            ));
-        }
-        let mut serial = Serial::default();
-        failed = if witness.failure.kind == "not-serial" {
-            // Judged against the serial orders, the first of which has to come first.
-            let first = fleet
-                .run(crate::dynamic::protocol::Plan::free(
-                    crate::dynamic::protocol::Policy::GoOn,
-                    0,
-                    limits.max_steps,
-                ))
-                .map_err(|error| told(&error))?;
-            serial.is_new(&first);
-            shrink::judged(&mut fleet, &mut serial, &execution, &limits)
-        } else {
-            shrink::judged(&mut fleet, &mut serial, &execution, &limits)
-        }
-        .filter(|it| witness.is_of(it))
-        .map(|failing| (failing, execution));
-        if failed.is_none() {
-            break;
-        }
-    }
-    let mut out = io::stdout().lock();
-    let Some((failing, execution)) = failed else {
-        let _ = writeln!(
-            out,
-            "the schedule was followed to its end, and `{}` did not happen",
-            witness.failure.message
-        );
-        return Ok(ExitCode::SUCCESS);
-    };
-    let found = shrink::shown(&fleet, failing, execution);
-    let text = report::failing(&found, &fleet.sites, &root);
-    let _ = writeln!(
-        out,
-        "{}\n{}, replayed {} of {}",
-        text,
-        interpreter.describe(),
-        args.times.max(1),
-        report::count(u64::from(args.times.max(1)), "time")
-    );
-    Ok(ExitCode::from(FOUND))
 }

@@ -14,10 +14,12 @@ mod config;
 mod debug;
 mod explain;
 mod explore;
+mod explored;
 mod fix;
 mod graph;
 mod output;
 mod project;
+mod replay;
 mod rules;
 mod server;
 
@@ -59,7 +61,7 @@ fn run(command: Command) -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Explore(args) => explore::explore(args),
-        Command::Replay(args) => explore::replay(args),
+        Command::Replay(args) => replay::replay(args),
         Command::Audit(args) => audit::run(args),
         Command::Server(args) => server::run(args),
         Command::Debug(args) => debug::run(args),

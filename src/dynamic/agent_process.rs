@@ -320,10 +320,34 @@ impl AgentProcess {
     fn last_words(&self) -> String {
         thread::sleep(Duration::from_millis(20));
         match self.complaint.lock() {
-            Ok(kept) => String::from_utf8_lossy(&kept).trim().to_owned(),
+            Ok(kept) => of_the_program(&String::from_utf8_lossy(&kept)),
             Err(_) => String::new(),
         }
     }
+}
+
+/// What `faulthandler` wrote, without the frames of the agent, the threads that run nothing else,
+/// and the frames of the interpreter.
+fn of_the_program(text: &str) -> String {
+    let is_frame = |line: &str| line.starts_with("  File ") || line.starts_with("  Binary file ");
+    let is_foreign = |line: &str| {
+        line.starts_with("  File \"<raceproof_agent>")
+            || line.starts_with("  File \"<string>\"")
+            || line.starts_with("  Binary file ")
+            || line.starts_with("  <truncated")
+            || line.starts_with("<Cannot show all threads")
+    };
+    let paragraphs: Vec<String> = text
+        .trim()
+        .split("\n\n")
+        .filter_map(|paragraph| {
+            let kept: Vec<&str> = paragraph.lines().filter(|it| !is_foreign(it)).collect();
+            let had_frames = paragraph.lines().any(is_frame);
+            let has_frames = kept.iter().copied().any(is_frame);
+            (has_frames || !had_frames).then(|| kept.join("\n"))
+        })
+        .collect();
+    paragraphs.join("\n")
 }
 
 impl Drop for AgentProcess {

@@ -1,7 +1,7 @@
 //! Which Python runs the program.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::config::python::{Named, candidates};
 
@@ -57,8 +57,10 @@ pub fn find(wanted: Option<&Path>) -> Result<Interpreter, String> {
     ))
 }
 
-const QUESTION: &str = "import sys; print(*sys.version_info[:3], sys.implementation.name, \
-     int(hasattr(sys, '_is_gil_enabled') and not sys._is_gil_enabled()))";
+/// In the syntax of every Python there is, so that an old one can tell that it is too old.
+const QUESTION: &str = "import sys; sys.stdout.write(' '.join(map(str, sys.version_info[:3])) + \
+     ' %s %d' % (getattr(getattr(sys, 'implementation', None), 'name', 'cpython'), \
+     hasattr(sys, '_is_gil_enabled') and not sys._is_gil_enabled()))";
 
 /// Starts an interpreter to ask its version.
 ///
@@ -67,6 +69,7 @@ const QUESTION: &str = "import sys; print(*sys.version_info[:3], sys.implementat
 pub fn ask(path: &Path) -> Result<Interpreter, String> {
     let output = Command::new(path)
         .args(["-S", "-c", QUESTION])
+        .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("cannot be started: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -15,8 +15,12 @@ use super::witness::relative;
 
 /// Most rows shown; the middle of longer schedules is left out, and said to be.
 const MAX_ROWS: usize = 60;
+/// Widest and narrowest column of a thread.
 const COLUMN: usize = 44;
+const MIN_COLUMN: usize = 18;
+const MIN_OPERATION: usize = 12;
 const MAX_OUTPUT_LINES: usize = 20;
+const MAX_STACK_LINES: usize = 60;
 
 /// What the verdict means, in one sentence.
 pub fn verdict(outcome: &Outcome) -> String {
@@ -57,12 +61,27 @@ pub fn count(number: u64, noun: &str) -> String {
 struct Row {
     thread: usize,
     line: String,
-    text: String,
+    /// The operation; shortened where there is no room.
+    operation: String,
+    /// The value and the locks held: what the operation is shown for.
+    value: String,
     switch: bool,
 }
 
-/// The text of a failing interleaving.
-pub fn failing(found: &Found, sites: &Sites, root: &Path) -> String {
+impl Row {
+    fn width(&self) -> usize {
+        self.operation.chars().count() + self.value.chars().count()
+    }
+
+    fn fitted(&self, width: usize) -> String {
+        let room = width.saturating_sub(self.value.chars().count());
+        let operation = clipped(&self.operation, room.max(MIN_OPERATION));
+        clipped(&format!("{operation}{}", self.value), width)
+    }
+}
+
+/// The text of a failing interleaving, for a terminal of so many columns.
+pub fn failing(found: &Found, sites: &Sites, root: &Path, width: usize) -> String {
     let mut text = String::new();
     let execution = &found.execution;
     let _ = writeln!(
@@ -98,19 +117,26 @@ pub fn failing(found: &Found, sites: &Sites, root: &Path) -> String {
             );
         }
     }
+    if let Failing::Crash { stacks, .. } | Failing::Hang { stacks } = &found.failing {
+        for line in stacks.lines().take(MAX_STACK_LINES) {
+            let _ = writeln!(text, "  {line}");
+        }
+        text.push_str("No steps are known, as the run had no end, so it cannot be replayed.\n");
+        return text;
+    }
     let _ = writeln!(
         text,
         "with the GIL: {}",
         if found.with_gil {
-            "this interleaving is possible too (every switch is where the GIL may be handed over)"
+            "possible too (every switch is where the GIL may be handed over)"
         } else {
-            "not this interleaving (a switch lies where the GIL is not handed over)"
+            "not possible (a switch lies where the GIL is not handed over)"
         }
     );
     let rows = rows(execution, sites, root);
     if !rows.is_empty() {
         text.push('\n');
-        table(&mut text, execution, &rows);
+        table(&mut text, execution, &rows, width);
     }
     for (name, output) in [
         ("standard output", &execution.rare.output),
@@ -163,11 +189,15 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
             let lines: Vec<String> = it
                 .held
                 .iter()
-                .filter_map(|&site| Some(format!("lock of line {}", sites.get(site)?.line)))
+                .filter_map(|&site| Some(format!(":{}", sites.get(site)?.line)))
                 .collect();
-            (it.step, lines.join(", "))
+            (it.step, lines)
         })
         .filter(|(_, lines)| !lines.is_empty())
+        .map(|(step, lines)| {
+            let noun = if lines.len() == 1 { "lock" } else { "locks" };
+            (step, format!("{noun} {}", lines.join(", ")))
+        })
         .collect();
     let mut rows: Vec<Row> = Vec::new();
     let mut previous = None;
@@ -186,9 +216,10 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
         if !matters {
             continue;
         }
-        let mut text = describe(event, &site.label, values.get(&(step as u32)).copied());
+        let (operation, mut value) =
+            describe(event, &site.label, values.get(&(step as u32)).copied());
         if let Some(lines) = held.get(&(step as u32)) {
-            let _ = write!(text, "  [holds {lines}]");
+            let _ = write!(value, "  [{lines}]");
         }
         let line = format!(
             "{}:{}",
@@ -208,11 +239,12 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
         rows.push(Row {
             thread: event.thread(),
             line,
-            text: if site.inner {
+            operation: if site.inner {
                 "(library call)".to_owned()
             } else {
-                text
+                operation
             },
+            value: if site.inner { String::new() } else { value },
             switch: previous.is_some_and(|it| it != event.thread()),
         });
         previous = Some(event.thread());
@@ -220,49 +252,67 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
     rows
 }
 
-fn describe(event: Event, label: &str, value: Option<&str>) -> String {
+/// The operation, and the value it read or wrote.
+fn describe(event: Event, label: &str, value: Option<&str>) -> (String, String) {
     let value = value.map_or_else(String::new, |it| match event.kind() {
         Kind::Read => format!(" -> {it}"),
         _ => format!(" = {it}"),
     });
     let word = event.kind().name();
-    if label.is_empty() {
-        format!("{word}{value}")
-    } else {
-        format!("{word} {label}{value}")
-    }
+    let operation = match label {
+        "" => word.to_owned(),
+        label => format!("{word} {label}"),
+    };
+    (operation, value)
 }
 
-fn table(text: &mut String, execution: &Execution, rows: &[Row]) {
-    let mut threads: Vec<usize> = rows.iter().map(|it| it.thread).collect();
-    threads.sort_unstable();
-    threads.dedup();
-    let place = rows
-        .iter()
-        .map(|it| it.line.chars().count())
-        .max()
-        .unwrap_or(0);
-    let widths: Vec<usize> = threads
+/// The width of each thread's column; none when they do not fit side by side.
+fn columns(
+    execution: &Execution,
+    rows: &[Row],
+    threads: &[usize],
+    room: usize,
+) -> Option<Vec<usize>> {
+    let mut widths: Vec<usize> = threads
         .iter()
         .map(|&thread| {
             rows.iter()
                 .filter(|it| it.thread == thread)
-                .map(|it| it.text.chars().count())
+                .map(Row::width)
                 .chain([thread_name(execution, thread).chars().count()])
                 .max()
                 .unwrap_or(0)
                 .min(COLUMN)
         })
         .collect();
-    let mut line = format!("  {:place$}", "");
-    for (&thread, &width) in threads.iter().zip(&widths) {
-        let _ = write!(
-            line,
-            "  {:width$}",
-            clipped(&thread_name(execution, thread), width)
-        );
+    // The widest gives way first.
+    while widths.iter().map(|it| it + 2).sum::<usize>() > room {
+        let widest = widths.iter_mut().max_by_key(|it| **it)?;
+        if *widest <= MIN_COLUMN {
+            return None;
+        }
+        *widest -= 1;
     }
-    let _ = writeln!(text, "{}", line.trim_end());
+    Some(widths)
+}
+
+fn table(text: &mut String, execution: &Execution, rows: &[Row], width: usize) {
+    let mut threads: Vec<usize> = rows.iter().map(|it| it.thread).collect();
+    threads.sort_unstable();
+    threads.dedup();
+    let longest = |of: &mut dyn Iterator<Item = usize>| of.max().unwrap_or(0);
+    let place = longest(&mut rows.iter().map(|it| it.line.chars().count()));
+    let room = width.saturating_sub(place + 2);
+    let widths = columns(execution, rows, &threads, room);
+    let name = |thread: usize| thread_name(execution, thread);
+    let names = longest(&mut threads.iter().map(|&it| name(it).chars().count())).min(MIN_COLUMN);
+    if let Some(widths) = &widths {
+        let mut line = format!("  {:place$}", "");
+        for (&thread, &width) in threads.iter().zip(widths) {
+            let _ = write!(line, "  {:width$}", clipped(&name(thread), width));
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
     let skipped = rows.len().saturating_sub(MAX_ROWS);
     for (number, row) in rows.iter().enumerate() {
         if skipped > 0 && number == MAX_ROWS / 2 {
@@ -273,13 +323,22 @@ fn table(text: &mut String, execution: &Execution, rows: &[Row]) {
         }
         let mark = if row.switch { '>' } else { ' ' };
         let mut line = format!("{mark} {:place$}", row.line);
-        for (&thread, &width) in threads.iter().zip(&widths) {
-            let cell = if thread == row.thread {
-                clipped(&row.text, width)
-            } else {
-                String::new()
-            };
-            let _ = write!(line, "  {cell:width$}");
+        match &widths {
+            Some(widths) => {
+                for (&thread, &width) in threads.iter().zip(widths) {
+                    let cell = match thread == row.thread {
+                        true => row.fitted(width),
+                        false => String::new(),
+                    };
+                    let _ = write!(line, "  {cell:width$}");
+                }
+            }
+            // Too many threads to stand side by side: each row names its own.
+            None => {
+                let left = room.saturating_sub(names + 4).max(MIN_COLUMN);
+                let name = clipped(&name(row.thread), names);
+                let _ = write!(line, "  {name:names$}  {}", row.fitted(left));
+            }
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }

@@ -167,7 +167,7 @@ const CHECKED_AFTER: u64 = 4;
 /// Searches the interleavings of a program.
 ///
 /// # Errors
-/// The program cannot be run: the first schedule already ends the process, or does not end.
+/// The program cannot be run: whatever the schedule, it ends its process or does not end.
 pub fn search(
     fleet: &mut Fleet,
     choice: Choice,
@@ -299,7 +299,7 @@ impl Search<'_> {
                     let (plan, error) = *lost;
                     self.executions += 1;
                     if let Some(failing) = oracle::of_agent_error(&error)
-                        && self.executions > 1
+                        && (received > 0 || self.ends_otherwise(&error))
                     {
                         self.first_at = Some(self.executions);
                         self.first = Some((failing, crashed(plan)));
@@ -338,6 +338,21 @@ impl Search<'_> {
                 return Ok(Ok(true));
             }
         }
+    }
+
+    /// After a first schedule without a result: whether the program has one under some other.
+    /// Otherwise it is not the interleaving that makes it crash or hang.
+    fn ends_otherwise(&mut self, error: &AgentError) -> bool {
+        // Finding out that a run does not end takes long.
+        let tries = match error {
+            AgentError::Hung { .. } => 1,
+            _ => 4,
+        };
+        (1..=tries).any(|seed| {
+            let plan = Plan::free(Policy::Random, seed, self.limits.max_steps);
+            self.executions += 1;
+            self.fleet.run(plan).is_ok()
+        })
     }
 
     fn note(&mut self, execution: &Execution, order: &Order) {

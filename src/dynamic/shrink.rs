@@ -64,7 +64,7 @@ pub fn shortest(
     limits: &Limits,
 ) -> Found {
     let switches_found = segments(&execution.trace).len().saturating_sub(1);
-    if matches!(failing, Failing::Crash { .. }) || execution.trace.is_empty() {
+    if failing.is_without_end() || execution.trace.is_empty() {
         return Found {
             failing,
             execution,

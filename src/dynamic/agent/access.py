@@ -214,6 +214,12 @@ def family(cls):
     return found
 
 
+def forget_classes():
+    """Each run executes the program's classes anew; what is known of the old ones goes."""
+    for known in (_class_names, _families, _native_methods):
+        known.clear()
+
+
 def _native(cls, name):
     """Whether a method is the built-in one, whose inside the program's code does not run."""
     key = (cls, name)

@@ -4,10 +4,11 @@ import os
 import random
 import time
 
-from .core import AWAIT, MODE, R, SLEEP, WRITES, Change, caller_site, sk, step, wait_for
+from .core import (
+    AWAIT, MODE, R, SLEEP, WRITES, Change, caller_site, real_sleep, sk, step, wait_for,
+)  # fmt: skip
 
 _EPOCH = 1_700_000_000.0
-real_sleep = time.sleep
 real_time = time.time
 real_monotonic = time.monotonic
 real_urandom = os.urandom

@@ -20,8 +20,9 @@ import select
 import sys
 from _thread import get_ident
 
-# The real start_new_thread, before it is replaced.
+# The real functions, before they are replaced.
 from _thread import start_new_thread as real_start_new_thread
+from time import sleep as real_sleep
 
 PART_BITS = 10
 OBJECT_SHIFT = PART_BITS
@@ -114,23 +115,27 @@ _write = os.write
 class Worker:
     """An operating system thread that runs one task of each run; index 0 is the main thread."""
 
-    __slots__ = ("read_fd", "write_fd", "job", "ident", "started")
+    __slots__ = ("read_fd", "write_fd", "job", "ident", "started", "idle")
 
     def __init__(self):
         self.read_fd, self.write_fd = _wake_pair()
         self.job = None
         self.ident = 0
         self.started = False
+        self.idle = True
 
     def loop(self):
         self.ident = get_ident()
         while True:
+            self.idle = True
             _read(self.read_fd, 8)
+            self.idle = False
             job = self.job
             if job is None:
                 return
             self.job = None
             job()
+            job = None
 
 
 class Task:
@@ -159,6 +164,7 @@ class Task:
         "inner",
         "expired",
         "spin",
+        "job",
     )
 
     def __init__(self, index, worker, name):
@@ -187,6 +193,8 @@ class Task:
         self.inner = 0
         # Where in the trace the present turn of a busy-waiting loop began.
         self.spin = 0
+        # What it runs; kept until the run is over, see `forget`.
+        self.job = None
 
     def ready(self, _waiter):
         """For a task waiting for this one to end."""
@@ -223,8 +231,8 @@ R.trace = []
 R.abort = False
 R.now = 0.0
 R.clock_calls = 0
-R.views = {}
-R.frames = {}
+R.tasks = []
+R.places, R.objects, R.parts, R.keep, R.views, R.frames = {}, {}, {}, [], {}, {}
 R.notes = set()
 
 WORKERS = [Worker()]
@@ -645,8 +653,21 @@ def wait_for(operation, resource, deadline=None):
     return True
 
 
+def forget():
+    """Drops what the last run left while nothing is under control: finalisers and weak references
+    would otherwise call into the next run, at a moment that no plan decides."""
+    tasks, R.tasks = R.tasks, []
+    for task in tasks[1:]:
+        while not task.worker.idle:
+            real_sleep(0)
+        task.job = None
+    for left in (R.places, R.objects, R.parts, R.keep, R.views, R.frames):
+        left.clear()
+
+
 def begin(plan):
     """Prepares a run that follows `plan` (see serve.py)."""
+    forget()
     R.serial += 1
     R.trace = []
     R.ends = plan.ends
@@ -674,12 +695,6 @@ def begin(plan):
     R.enabled_log = [] if plan.log_enabled else None
     R.now = 0.0
     R.clock_calls = 0
-    R.places = {}
-    R.objects = {}
-    R.parts = {}
-    R.keep = []
-    R.views = {}
-    R.frames = {}
     R.notes = set()
     R.detail = [] if plan.detail else None
     R.limit = 0
@@ -723,7 +738,7 @@ def spawn(name, daemon, body):
     R.tasks.append(task)
     R.live.append(task)
     task.pending = sk(BEGIN) | place_of(task)
-    task.worker.job = lambda: run_task(task, body)
+    task.worker.job = task.job = lambda: run_task(task, body)
     if task.weight and me.weight:
         me.weight = max(0, me.weight - task.weight)
     return task

@@ -21,10 +21,10 @@ class Failed(Exception):
 class Plugin:
     """Takes over the running of tests."""
 
-    def __init__(self, channel, hello, isolate):
+    def __init__(self, channel, hello, options):
         self.channel = channel
         self.hello = hello
-        self.isolate = isolate
+        self.options = options
         self.errors = []
 
     def pytest_collection_finish(self, session):
@@ -34,6 +34,9 @@ class Plugin:
         serve.send_text(self.channel, self.hello)
         if "error" in self.hello:
             patch.real_exit(2)
+        # What pytest said while it collected is not output of a schedule.
+        program.STDOUT.take()
+        program.STDERR.take()
 
     def pytest_runtestloop(self, session):
         from _pytest import runner
@@ -71,7 +74,7 @@ class Plugin:
             del self.errors[:]
             return body()
 
-        serve.Server(self.channel, once, self.isolate, keep_modules=True).serve()
+        serve.Server(self.channel, once, self.options, keep_modules=True).serve()
         return True
 
 
@@ -119,7 +122,7 @@ def serve_items(options, channel, hello):
         serve.send_text(channel, hello)
         patch.real_exit(2)
     _rewriting_of_tests()
-    plugin = Plugin(channel, hello, options["isolate"])
+    plugin = Plugin(channel, hello, options)
     arguments = [
         options["target"], "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist",
         "-p", "no:randomly", "-p", "no:faulthandler", "--capture=no",

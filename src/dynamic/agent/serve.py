@@ -14,9 +14,9 @@ import select
 import signal
 import struct
 import sys
-import warnings
+import traceback
 
-from . import core, patch, program, project
+from . import access, core, patch, program, project
 from .core import R
 from .project import PROJECT
 
@@ -151,25 +151,48 @@ def encode(result):
     )
 
 
-def watch(read_fd):
-    """Ends the process, and those it started, when the searching process is gone."""
-    poll = select.poll()
-    poll.register(read_fd, 0)
-    while not poll.poll():
-        pass
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    patch.real_exit(1)
+def guard(read_fd):
+    """Starts a process that ends this one, and those that the program starts, when the searching
+    process is gone. A thread could not do that while an extension blocks with the GIL."""
+    agent = os.getpid()
+    leads = os.getpgrp() == agent
+    alive, held = os.pipe()
+    pid = os.fork()
+    if pid:
+        # Its child has no parent, so the program never waits for it. `held` stays open.
+        os.waitpid(pid, 0)
+        os.close(alive)
+        return
+    if os.fork():
+        os._exit(0)
+    try:
+        kept = sorted((read_fd, alive))
+        os.closerange(0, kept[0])
+        os.closerange(kept[0] + 1, kept[1])
+        os.closerange(kept[1] + 1, 256)
+        poll = select.poll()
+        poll.register(read_fd, 0)
+        poll.register(alive, 0)
+        ended = []
+        while not ended:
+            ended = [fd for fd, _ in poll.poll()]
+        if read_fd in ended and leads:
+            os.killpg(0, signal.SIGKILL)
+        elif read_fd in ended:
+            os.kill(agent, signal.SIGKILL)
+    finally:
+        os._exit(0)
 
 
 class Server:
     """Runs plans as they come."""
 
-    def __init__(self, channel, body, isolate, keep_modules=False):
+    def __init__(self, channel, body, options, keep_modules=False):
         self.keep_modules = keep_modules
+        self.error_fd = options["error_fd"]
         self.channel = channel
         self.body = body
-        self.isolate = isolate
+        self.isolate = options["isolate"]
         self.runs = 0
 
     def serve(self):
@@ -187,6 +210,7 @@ class Server:
         self.runs += 1
         # Event loops hold descriptors until they are collected.
         if self.runs % (32 if "asyncio" in sys.modules else 256) == 0:
+            access.forget_classes()
             gc.collect()
         pid = os.getpid()
         result = self.execute(plan)
@@ -213,19 +237,23 @@ class Server:
 
     def forked(self, plan):
         """Runs one plan in a child of its own."""
-        with warnings.catch_warnings():
-            # The only other thread is the one that watches for our end.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        pid = os.fork()
         if pid == 0:
             try:
-                result = self.execute(plan)
-                self.channel.send(encode(result))
-            finally:
-                patch.real_exit(0)
-        os.waitpid(pid, 0)
+                self.channel.send(encode(self.execute(plan)))
+            except BaseException:
+                os.write(self.error_fd, traceback.format_exc().encode("utf-8", "replace"))
+                patch.real_exit(3)
+            patch.real_exit(0)
         # Sites and files that the child found are found again, with the same numbers, by the
-        # next one.
+        # next one. A child that died leaves its plan without a result: so does this process.
+        status = os.waitpid(pid, 0)[1]
+        if os.WIFSIGNALED(status):
+            faulthandler.disable()
+            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+            os.kill(os.getpid(), os.WTERMSIG(status))
+        elif status:
+            patch.real_exit(os.WEXITSTATUS(status))
 
 
 def prepare(options):
@@ -255,9 +283,9 @@ def main(options, channel):
             os.sched_setaffinity(0, {available[cpu % len(available)]})
         except OSError:
             pass
-    core.real_start_new_thread(watch, (channel.read_fd,))
-    if hasattr(faulthandler, "register"):
-        faulthandler.register(signal.SIGUSR2, options.get("error_fd", 2), all_threads=True)
+    guard(channel.read_fd)
+    faulthandler.enable(options["error_fd"])
+    faulthandler.register(signal.SIGUSR2, options["error_fd"], all_threads=True)
     prepare(options)
     hello = {
         "format": FORMAT,
@@ -283,7 +311,7 @@ def main(options, channel):
         patch.real_exit(2)
     gc.collect()
     gc.freeze()
-    Server(channel, made.main, options["isolate"]).serve()
+    Server(channel, made.main, options).serve()
 
 
 def send_text(channel, value):

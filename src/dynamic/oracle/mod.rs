@@ -31,6 +31,13 @@ pub enum Failing {
     Crash {
         /// Such as 11 for an invalid memory access.
         signal: i32,
+        /// The stacks of its threads, as far as it told them.
+        stacks: String,
+    },
+    /// The run does not end: a thread waits outside the scheduler's control, or never stops.
+    Hang {
+        /// The stacks of its threads.
+        stacks: String,
     },
     /// The result cannot come from any order of running the threads one after the other.
     NotSerial {
@@ -52,6 +59,7 @@ impl Failing {
             Self::Exit(_) => "exit",
             Self::Deadlock(_) => "deadlock",
             Self::Crash { .. } => "crash",
+            Self::Hang { .. } => "hang",
             Self::NotSerial { .. } => "not-serial",
         }
     }
@@ -63,7 +71,10 @@ impl Failing {
             Self::Raised { class, message, .. } => format!("{class}: {message}"),
             Self::Exit(status) => status.clone(),
             Self::Deadlock(_) => "threads are left and none can go on".to_owned(),
-            Self::Crash { signal } => format!("the interpreter died of signal {signal}"),
+            Self::Crash { signal, .. } => format!("the interpreter died of signal {signal}"),
+            Self::Hang { .. } => "the run does not end: a thread waits outside the scheduler's \
+                                  control, or never stops"
+                .to_owned(),
             Self::NotSerial { result, serial } => format!(
                 "the result {result} comes from no serial order of the threads, which give {}",
                 serial.join(" or ")
@@ -110,15 +121,29 @@ pub fn of_execution(execution: &Execution) -> Option<Failing> {
         .then(|| Failing::Deadlock(execution.rare.blocked.clone()))
 }
 
-/// Whether the end of the process is a defect of the interleaving: a crash is, being killed or
-/// hanging is not ours to judge.
+/// Whether a run without a result is a defect of the interleaving, given that another one had a
+/// result: a crash and a hang are, being killed or leaving the process is not ours to judge.
 pub fn of_agent_error(error: &AgentError) -> Option<Failing> {
     const CRASHES: [i32; 5] = [4, 6, 7, 8, 11];
     match error {
         AgentError::Died {
             signal: Some(signal),
+            complaint,
             ..
-        } if CRASHES.contains(signal) => Some(Failing::Crash { signal: *signal }),
+        } if CRASHES.contains(signal) => Some(Failing::Crash {
+            signal: *signal,
+            stacks: complaint.clone(),
+        }),
+        AgentError::Hung { stacks } => Some(Failing::Hang {
+            stacks: stacks.clone(),
+        }),
         _ => None,
+    }
+}
+
+impl Failing {
+    /// Whether the run had no end of its own, so that nothing is known of its steps.
+    pub fn is_without_end(&self) -> bool {
+        matches!(self, Self::Crash { .. } | Self::Hang { .. })
     }
 }
