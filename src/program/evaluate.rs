@@ -1323,7 +1323,30 @@ impl<'p> Evaluator<'p> {
             };
             all = self.arena.union(all, result);
         }
+        if all == SetId::UNKNOWN {
+            return self.allocated(frame, index, call);
+        }
         all
+    }
+
+    /// What `super().__new__(cls)` and `object.__new__(cls)` make, where no class of the program
+    /// defines another `__new__`.
+    fn allocated(&mut self, frame: FrameId, index: u32, call: &Call) -> SetId {
+        let links = self.links;
+        let function = links.function(self.arena.frame_of(frame).function);
+        let is_new = matches!(function.value(call.callee),
+            Value::Attribute { name, .. } if name.as_str() == "__new__");
+        let Some(&class) = function.list(call.arguments).first().filter(|_| is_new) else {
+            return SetId::UNKNOWN;
+        };
+        let classes = self.value(frame, class);
+        let mut objects = Vec::new();
+        for object in self.arena.members(classes).to_vec() {
+            if let Object::Class(class) = *self.arena.get(object) {
+                objects.push(self.constructed(class, frame, index, call.many));
+            }
+        }
+        self.arena.set(objects)
     }
 
     fn function_result(&mut self, callee: FrameId, frame: FrameId, index: u32) -> SetId {

@@ -341,7 +341,12 @@ impl Summaries<'_> {
                 Target::Function(frame) => {
                     self.compose(walk, index, *frame);
                 }
-                Target::Construct(_, object, init) => {
+                Target::Construct(class, object, init) => {
+                    if let Some(new) = self.eval.method_of(*class, Name::new("__new__")) {
+                        let receiver = self.eval.arena.object(Object::Class(*class));
+                        let frame = self.eval.generic_frame(new, Some(receiver));
+                        self.compose(walk, index, frame);
+                    }
                     walk.exposure.insert(*object, Exposure::Owned);
                     if let Some(init) = init {
                         self.compose(walk, index, *init);

@@ -126,14 +126,19 @@ impl Summaries<'_> {
         // `for x in d.items()` walks `d`; `for x in list(d)` walks a copy.
         if let Value::Call(call) = walk.function.value(base) {
             let call = &walk.function.calls[*call as usize];
+            let targets = self.eval.value(walk.frame, call.callee);
+            let is_own = self.eval.arena.members(targets).iter().any(|&it| {
+                let callee = self.eval.arena.get(it);
+                matches!(callee, Object::Function(..) | Object::Bound(..))
+            });
             if let Value::Attribute { base, name, .. } = walk.function.value(call.callee)
                 && matches!(name.as_str(), "items" | "values" | "keys")
+                && !is_own
             {
                 self.contents(walk, index, *base, Access::Iterate);
                 return;
             }
             let arguments = walk.function.list(call.arguments).to_vec();
-            let targets = self.eval.value(walk.frame, call.callee);
             let lazy = self.eval.arena.members(targets).iter().any(|&it| {
                 matches!(
                     self.eval.arena.get(it),
