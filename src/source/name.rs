@@ -19,8 +19,11 @@ pub struct Name(u32);
 const SHARDS: usize = 64;
 
 static STRINGS: LazyLock<boxcar::Vec<&'static str>> = LazyLock::new(boxcar::Vec::new);
+/// The texts of one range of hashes, with their numbers.
+type Shard = Mutex<HashTable<(&'static str, u32)>>;
+
 /// The texts with their numbers, by hash; the upper bits of the hash choose the shard.
-static TABLES: LazyLock<[Mutex<HashTable<(&'static str, u32)>>; SHARDS]> =
+static TABLES: LazyLock<[Shard; SHARDS]> =
     LazyLock::new(|| std::array::from_fn(|_| Mutex::new(HashTable::new())));
 
 fn hash(text: &str) -> u64 {
