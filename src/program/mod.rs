@@ -16,6 +16,7 @@ pub mod queries;
 pub mod reading;
 pub mod roots;
 pub mod summary;
+mod sync_order;
 pub mod torn;
 mod touching;
 

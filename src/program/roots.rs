@@ -15,6 +15,7 @@ use super::evaluate::{Evaluator, Target};
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
 use super::reading::Reading;
 use super::summary::{Follow, Summaries};
+use super::sync_order::Steps;
 use super::{Callers, Options};
 use crate::facts::{Call, DirectiveKind, Function, OpKind, Value};
 use crate::models::{CallModel, LockKind, Models, Threads};
@@ -113,6 +114,8 @@ pub struct Record {
     pub live: Vec<u32>,
     /// What has been waited for.
     pub finished: Vec<u64>,
+    /// What others can only have waited for after this.
+    pub before: Box<[u64]>,
     /// The object was made on this thread.
     pub own: bool,
     /// Each thread of the root has another object.
@@ -216,10 +219,12 @@ pub fn module_roots(
         keys: FxHashMap::default(),
         frame_keys: FxHashMap::default(),
         said: FxHashMap::default(),
+        sets: FxHashMap::default(),
         words: FxHashMap::default(),
     };
     finder.find();
     finder.forget_unwritten();
+    finder.forget_repeated_sets();
     finder.result.calls = finder.summaries.calls;
     finder.result.unresolved = finder.summaries.unresolved;
     finder.result.cuts = finder.summaries.cuts;
@@ -239,6 +244,8 @@ struct Finder<'p> {
     /// What callers do and which threads they start, with the trees that say so: once or twice is
     /// enough.
     said: FxHashMap<u64, Vec<u64>>,
+    /// Events that are set: where, and whether that may be more than once.
+    sets: FxHashMap<u64, (At, bool)>,
     words: FxHashMap<Place, Name>,
 }
 
@@ -853,9 +860,7 @@ impl Finder<'_> {
             handles: Vec::new(),
         });
         let distinct: Vec<ObjectId> = entry.distinct_self.into_iter().collect();
-        for effect in &summary.effects {
-            self.record(root, effect, &distinct);
-        }
+        self.record_all(root, &summary.effects, &distinct);
         // What the program runs on threads itself is followed wherever it leads.
         self.summaries.follow = Follow::Package;
         let spawns = summary.spawns.clone();
@@ -909,9 +914,7 @@ impl Finder<'_> {
         let mut nested = 0;
         for &target in &spawn.targets {
             let summary = self.summaries.summary(target);
-            for effect in &summary.effects {
-                self.record(root, effect, &spawn.distinct);
-            }
+            self.record_all(root, &summary.effects, &spawn.distinct);
             for inner in &summary.spawns.clone() {
                 self.run_spawn(root, nested, inner, entry, tree, depth + 1);
                 nested += 1;
@@ -943,6 +946,7 @@ impl Finder<'_> {
                 under: None,
                 live: Vec::new(),
                 finished: Vec::new(),
+                before: Box::default(),
                 own: false,
                 distinct: false,
                 in_constructor: false,
@@ -1004,6 +1008,64 @@ impl Finder<'_> {
         (&spawn.targets, &spawn.methods, spawn.at, &spawn.handles).hash(&mut hasher);
         (spawn.many, spawn.interrupt, &spawn.distinct).hash(&mut hasher);
         self.is_said_by(2, hasher.finish(), tree)
+    }
+
+    /// Records what a root does, with what its events and barriers order.
+    fn record_all(&mut self, root: u32, effects: &[Effect], distinct: &[ObjectId]) {
+        let steps = Steps::of(effects, &mut self.summaries);
+        let many = self.result.roots[root as usize].many;
+        for (index, event, in_loop) in steps.sets(effects) {
+            let key = self.step_key(event, 0);
+            let often = many || in_loop || self.summaries.is_many(event);
+            let at = effects[index].at;
+            let known = self.sets.entry(key).or_insert((at, often));
+            known.1 |= often || known.0 != at;
+        }
+        for (index, effect) in effects.iter().enumerate() {
+            let before = self.result.records.len();
+            self.record(root, effect, distinct);
+            if self.result.records.len() == before || steps.is_empty() {
+                continue;
+            }
+            let waited: Vec<u64> = steps
+                .after(index)
+                .map(|(object, arrival)| self.step_key(object, arrival))
+                .collect();
+            let orders: Box<[u64]> = steps
+                .before(index)
+                .map(|(object, arrival)| self.step_key(object, arrival))
+                .collect();
+            if let Some(record) = self.result.records.last_mut() {
+                record.finished.extend(waited);
+                record.before = orders;
+            }
+        }
+    }
+
+    /// Identity of an event, or of an arrival at a barrier.
+    fn step_key(&mut self, object: ObjectId, arrival: u32) -> u64 {
+        use std::hash::BuildHasher;
+        rustc_hash::FxBuildHasher.hash_one((self.key(object), arrival))
+    }
+
+    /// Events that may be set more than once, or are cleared, order nothing.
+    fn forget_repeated_sets(&mut self) {
+        let cleared: Vec<ObjectId> = self.summaries.cleared.iter().copied().collect();
+        let mut void: FxHashSet<u64> = self
+            .sets
+            .iter()
+            .filter(|(_, (_, often))| *often)
+            .map(|(&key, _)| key)
+            .collect();
+        for event in cleared {
+            void.insert(self.step_key(event, 0));
+        }
+        for record in &mut self.result.records {
+            if record.before.iter().any(|key| void.contains(key)) {
+                let kept = record.before.iter().filter(|key| !void.contains(key));
+                record.before = kept.copied().collect();
+            }
+        }
     }
 
     fn record(&mut self, root: u32, effect: &Effect, distinct: &[ObjectId]) {
@@ -1094,6 +1156,7 @@ impl Finder<'_> {
             under: effect.under,
             live: effect.live.to_vec(),
             finished,
+            before: Box::default(),
             own: effect.own,
             distinct,
             in_constructor,
@@ -1430,6 +1493,10 @@ impl Finder<'_> {
 pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
     let (one, other) = (&roots[a.root as usize], &roots[b.root as usize]);
     if one.interrupt || other.interrupt {
+        return false;
+    }
+    let comes_before = |x: &Record, y: &Record| x.before.iter().any(|it| y.finished.contains(it));
+    if comes_before(a, b) || comes_before(b, a) {
         return false;
     }
     // What an event loop uses belongs to it: whoever else is assumed to call is assumed to be on it.

@@ -94,6 +94,8 @@ pub struct Summaries<'p> {
     composed: usize,
     /// Calls that may be looked at.
     budget: usize,
+    /// Events that are cleared somewhere.
+    pub cleared: FxHashSet<ObjectId>,
     /// Who calls whom.
     pub edges: FxHashSet<(FunctionId, FunctionId)>,
     empty_locks: Rc<[HeldLock]>,
@@ -147,6 +149,7 @@ impl<'p> Summaries<'p> {
             calls: 0,
             composed: 0,
             budget,
+            cleared: FxHashSet::default(),
             edges: FxHashSet::default(),
             empty_locks: Rc::from([]),
             empty_live: Rc::from([]),

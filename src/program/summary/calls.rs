@@ -984,6 +984,9 @@ impl Summaries<'_> {
         if signals {
             self.record(walk, index, Action::Signal { on: receiver });
         }
+        if text == "clear" && models.iter().any(|it| it.sync == Some(SyncKind::Event)) {
+            self.cleared.insert(receiver);
+        }
         if models.iter().any(|model| model.takes_lock) {
             self.record(
                 walk,
