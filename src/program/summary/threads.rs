@@ -191,6 +191,22 @@ impl Summaries<'_> {
         };
         let callables = self.eval.value(frame, target);
         result.callables = self.eval.arena.members(callables).to_vec();
+        // Each turn of a loop hands over another object, which it makes or takes from a container.
+        let each_its_own = |value: ValueId| {
+            call.many
+                && match function.value(value) {
+                    Value::Element(_) | Value::Container { many: true, .. } => true,
+                    Value::Call(inner) => function.calls[*inner as usize].many,
+                    _ => false,
+                }
+        };
+        if let Value::Attribute { base, .. } = *function.value(target)
+            && each_its_own(base)
+        {
+            let set = self.eval.value(frame, base);
+            let objects = self.eval.arena.members(set);
+            result.distinct.extend_from_slice(objects);
+        }
         let mut values: Vec<ValueId> = Vec::new();
         let after = spawn.target.map_or(0, |at| at + 1);
         match spawn.passing {
@@ -224,12 +240,7 @@ impl Summaries<'_> {
         for value in values {
             let set = self.eval.value(frame, value);
             result.arguments.push(set);
-            let each_its_own = call.many
-                && (matches!(function.value(value), Value::Element(_))
-                    || matches!(function.value(value), Value::Call(inner)
-                        if function.calls[*inner as usize].many)
-                    || matches!(function.value(value), Value::Container { many: true, .. }));
-            if each_its_own {
+            if each_its_own(value) {
                 result
                     .distinct
                     .extend_from_slice(self.eval.arena.members(set));
