@@ -38,6 +38,12 @@ pub(super) fn answer(
         text: &document.text.text,
         parsed: &parsed,
     };
+    let scene = Scene {
+        view,
+        document: &document,
+        source: &source,
+        uri: &uri,
+    };
     let wanted = |kind: &str| match &params.context.only {
         None => kind != FIX_ALL,
         Some(kinds) => kinds.iter().any(|it| {
@@ -54,23 +60,16 @@ pub(super) fn answer(
                 .any(|it| it.file == document.file && touches(it.range, here))
         };
         for finding in document.analysis.outcome.findings.iter().filter(sided) {
-            offer(
-                view,
-                &document,
-                &source,
-                &uri,
-                finding,
-                here,
-                &params.context.diagnostics,
-                &mut actions,
-            );
+            actions.extend(scene.offer(finding, here, &params.context.diagnostics));
         }
         for ignore in idle_ignores(&document) {
             if touches(ignore.comment, here)
                 && let Some(fix) =
                     fixes::remove_ignore(&source, ignore.comment, ignore.rule.as_deref())
             {
-                actions.push(action(view, &document, &uri, &fix, None));
+                actions.push(CodeActionOrCommand::CodeAction(
+                    scene.code_action(&fix, None),
+                ));
             }
         }
     }
@@ -94,7 +93,7 @@ pub(super) fn answer(
             };
             actions.push(CodeActionOrCommand::CodeAction(CodeAction {
                 kind: Some(CodeActionKind::from(FIX_ALL)),
-                ..code_action(view, &document, &uri, &fix, None)
+                ..scene.code_action(&fix, None)
             }));
         }
     }
@@ -112,130 +111,111 @@ fn idle_ignores<'a>(document: &'a Document<'_>) -> impl Iterator<Item = &'a Idle
         .filter_map(|it| it.ignore.as_ref())
 }
 
-/// Everything there is to do about one finding.
-#[allow(clippy::too_many_arguments)]
-fn offer(
-    view: &View,
-    document: &Document<'_>,
-    source: &Source<'_>,
-    uri: &Uri,
-    finding: &Finding,
-    here: Range,
-    shown: &[Diagnostic],
-    actions: &mut Vec<CodeActionOrCommand>,
-) {
-    let diagnostic = shown.iter().find(|it| {
-        it.source.as_deref() == Some(diagnostics::SOURCE)
-            && it.code == Some(NumberOrString::String(finding.rule.clone()))
-            && it.range
-                == convert::range(&document.text, finding.primary.range, view.features.units)
-    });
-    if finding.primary.file == document.file {
-        for fix in fixes::fixes(source, finding) {
-            actions.push(action(view, document, uri, &fix, diagnostic));
+/// The document that actions are asked for.
+struct Scene<'a> {
+    view: &'a View,
+    document: &'a Document<'a>,
+    source: &'a Source<'a>,
+    /// Its address as the client spells it.
+    uri: &'a Uri,
+}
+
+impl Scene<'_> {
+    /// Everything there is to do about one finding at `here`; `shown` are the diagnostics that the
+    /// client has there.
+    fn offer(
+        &self,
+        finding: &Finding,
+        here: Range,
+        shown: &[Diagnostic],
+    ) -> Vec<CodeActionOrCommand> {
+        let units = self.view.features.units;
+        let diagnostic = shown.iter().find(|it| {
+            it.source.as_deref() == Some(diagnostics::SOURCE)
+                && it.code == Some(NumberOrString::String(finding.rule.clone()))
+                && it.range == convert::range(&self.document.text, finding.primary.range, units)
+        });
+        let mut actions = Vec::new();
+        if finding.primary.file == self.document.file {
+            for fix in fixes::fixes(self.source, finding) {
+                let action = self.code_action(&fix, diagnostic);
+                actions.push(CodeActionOrCommand::CodeAction(action));
+            }
+        }
+        for site in other_side::others(finding, self.document, here) {
+            actions.extend(self.go(finding, site));
+        }
+        actions.push(CodeActionOrCommand::Command(Command {
+            title: format!("Explain `{}`", finding.rule),
+            command: "raceproof.explain".to_owned(),
+            arguments: Some(vec![json!(finding.rule)]),
+        }));
+        actions
+    }
+
+    fn go(&self, finding: &Finding, site: Site) -> Option<CodeActionOrCommand> {
+        let location = other_side::location(self.view, self.document, site)?;
+        let sources = &self.document.analysis.sources;
+        let path = sources.path(site.file).display();
+        let function = finding
+            .related
+            .iter()
+            .find(|it| it.site == site)
+            .map_or(finding.function.as_str(), |it| it.function.as_str());
+        let line = location.range.start.line + 1;
+        let place = if function.is_empty() {
+            format!("{path}:{line}")
+        } else {
+            format!("`{function}`, {path}:{line}")
+        };
+        Some(CodeActionOrCommand::Command(Command {
+            title: format!("Go to the other side: {place}"),
+            command: "raceproof.otherSide".to_owned(),
+            arguments: Some(vec![json!(location)]),
+        }))
+    }
+
+    fn code_action(&self, fix: &Fix, diagnostic: Option<&Diagnostic>) -> CodeAction {
+        CodeAction {
+            title: fix.title.clone(),
+            kind: Some(CodeActionKind::QUICKFIX),
+            diagnostics: diagnostic.map(|it| vec![it.clone()]),
+            is_preferred: Some(fix.safety == Safety::Safe),
+            edit: Some(self.workspace_edit(&fix.edits)),
+            ..CodeAction::default()
         }
     }
-    for site in other_side::others(finding, document, here) {
-        actions.extend(go(view, document, finding, site));
-    }
-    actions.push(CodeActionOrCommand::Command(Command {
-        title: format!("Explain `{}`", finding.rule),
-        command: "raceproof.explain".to_owned(),
-        arguments: Some(vec![json!(finding.rule)]),
-    }));
-}
 
-fn go(
-    view: &View,
-    document: &Document<'_>,
-    finding: &Finding,
-    site: Site,
-) -> Option<CodeActionOrCommand> {
-    let location = other_side::location(view, document, site)?;
-    let path = document
-        .analysis
-        .sources
-        .path(site.file)
-        .display()
-        .to_string();
-    let function = finding
-        .related
-        .iter()
-        .find(|it| it.site == site)
-        .map_or(finding.function.as_str(), |it| it.function.as_str());
-    let place = if function.is_empty() {
-        format!("{path}:{}", location.range.start.line + 1)
-    } else {
-        format!("`{function}`, {path}:{}", location.range.start.line + 1)
-    };
-    Some(CodeActionOrCommand::Command(Command {
-        title: format!("Go to the other side: {place}"),
-        command: "raceproof.otherSide".to_owned(),
-        arguments: Some(vec![json!(location)]),
-    }))
-}
-
-fn action(
-    view: &View,
-    document: &Document<'_>,
-    uri: &Uri,
-    fix: &Fix,
-    diagnostic: Option<&Diagnostic>,
-) -> CodeActionOrCommand {
-    CodeActionOrCommand::CodeAction(code_action(view, document, uri, fix, diagnostic))
-}
-
-fn code_action(
-    view: &View,
-    document: &Document<'_>,
-    uri: &Uri,
-    fix: &Fix,
-    diagnostic: Option<&Diagnostic>,
-) -> CodeAction {
-    CodeAction {
-        title: fix.title.clone(),
-        kind: Some(CodeActionKind::QUICKFIX),
-        diagnostics: diagnostic.map(|it| vec![it.clone()]),
-        is_preferred: Some(fix.safety == Safety::Safe),
-        edit: Some(workspace_edit(view, document, uri, &fix.edits)),
-        ..CodeAction::default()
-    }
-}
-
-fn workspace_edit(
-    view: &View,
-    document: &Document<'_>,
-    uri: &Uri,
-    edits: &[Edit],
-) -> WorkspaceEdit {
-    let edits: Vec<TextEdit> = edits
-        .iter()
-        .map(|it| TextEdit {
-            range: convert::range(&document.text, it.range, view.features.units),
-            new_text: it.text.clone(),
-        })
-        .collect();
-    let path = document
-        .analysis
-        .root
-        .join(document.analysis.sources.path(document.file));
-    if view.features.versioned_edits {
-        return WorkspaceEdit {
-            document_changes: Some(DocumentChanges::Edits(vec![TextDocumentEdit {
-                text_document: OptionalVersionedTextDocumentIdentifier {
-                    uri: uri.clone(),
-                    version: view.version(&path),
-                },
-                edits: edits.into_iter().map(OneOf::Left).collect(),
-            }])),
+    fn workspace_edit(&self, edits: &[Edit]) -> WorkspaceEdit {
+        let edits: Vec<TextEdit> = edits
+            .iter()
+            .map(|it| TextEdit {
+                range: convert::range(&self.document.text, it.range, self.view.features.units),
+                new_text: it.text.clone(),
+            })
+            .collect();
+        let analysis = self.document.analysis;
+        let path = analysis
+            .root
+            .join(analysis.sources.path(self.document.file));
+        if self.view.features.versioned_edits {
+            return WorkspaceEdit {
+                document_changes: Some(DocumentChanges::Edits(vec![TextDocumentEdit {
+                    text_document: OptionalVersionedTextDocumentIdentifier {
+                        uri: self.uri.clone(),
+                        version: self.view.version(&path),
+                    },
+                    edits: edits.into_iter().map(OneOf::Left).collect(),
+                }])),
+                ..WorkspaceEdit::default()
+            };
+        }
+        // The key of the map is what the protocol wants, interior mutability or not.
+        #[allow(clippy::mutable_key_type)]
+        let changes = HashMap::from([(self.uri.clone(), edits)]);
+        WorkspaceEdit {
+            changes: Some(changes),
             ..WorkspaceEdit::default()
-        };
-    }
-    // The key of the map is what the protocol wants, interior mutability or not.
-    #[allow(clippy::mutable_key_type)]
-    let changes = HashMap::from([(uri.clone(), edits)]);
-    WorkspaceEdit {
-        changes: Some(changes),
-        ..WorkspaceEdit::default()
+        }
     }
 }
