@@ -161,7 +161,8 @@ def peer(args, tool, path, buggy):
     else:
         command = ["%s/python" % args.peers, "-c", LOAD + INTERLEAVE_TEST + TELL]
     output, _, _ = timed(
-        command + [str(path), args.peer_budget, "5"], 6 * float(args.peer_budget) + 60
+        command + [str(path), args.peer_budget, args.peer_rate_seconds],
+        6 * float(args.peer_budget) + 3 * float(args.peer_rate_seconds) + 60,
     )
     try:
         result = json.loads(output.splitlines()[-1])
@@ -185,6 +186,7 @@ def main():
     parser.add_argument("--peers", help="the folder of the peers' python")
     parser.add_argument("--budget", default="10")
     parser.add_argument("--peer-budget", default="10")
+    parser.add_argument("--peer-rate-seconds", default="5", help="for measuring their rate")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--schedules", default="3000", help="for measuring the rate")
     args = parser.parse_args()

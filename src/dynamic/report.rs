@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::event::{Event, Kind, Mode};
+use super::event::{Event, Kind, Mode, STRUCTURE, WHOLE};
 use super::fleet::Sites;
 use super::oracle::Failing;
 use super::protocol::Execution;
@@ -167,9 +167,19 @@ fn thread_name(execution: &Execution, thread: usize) -> String {
 /// synchronisation at the program's own sites.
 fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
     let trace = &execution.trace;
-    let mut touched: FxHashMap<u64, (FxHashSet<usize>, bool)> = FxHashMap::default();
+    // Where operations are on parts only, one part has nothing to do with another.
+    let undivided: FxHashSet<u64> = trace
+        .iter()
+        .filter(|it| it.part() <= STRUCTURE)
+        .map(|it| it.object())
+        .collect();
+    let place = |event: &Event| match undivided.contains(&event.object()) {
+        true => (event.object(), WHOLE),
+        false => (event.object(), event.part()),
+    };
+    let mut touched: FxHashMap<_, (FxHashSet<usize>, bool)> = FxHashMap::default();
     for event in trace {
-        let entry = touched.entry(event.object()).or_default();
+        let entry = touched.entry(place(event)).or_default();
         entry.0.insert(event.thread());
         entry.1 |= event.kind().mode() == Mode::Writes;
     }
@@ -203,7 +213,7 @@ fn rows(execution: &Execution, sites: &Sites, root: &Path) -> Vec<Row> {
     let mut previous = None;
     for (step, &event) in trace.iter().enumerate() {
         let shared = touched
-            .get(&event.object())
+            .get(&place(&event))
             .is_some_and(|(threads, written)| threads.len() > 1 && *written);
         let Some(site) = sites.get(event.site()) else {
             continue;

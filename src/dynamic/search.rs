@@ -345,8 +345,8 @@ impl Search<'_> {
     fn ends_otherwise(&mut self, error: &AgentError) -> bool {
         // Finding out that a run does not end takes long.
         let tries = match error {
-            AgentError::Hung { .. } => 1,
-            _ => 4,
+            AgentError::Hung { .. } => 3,
+            _ => 6,
         };
         (1..=tries).any(|seed| {
             let plan = Plan::free(Policy::Random, seed, self.limits.max_steps);

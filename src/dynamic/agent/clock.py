@@ -1,7 +1,9 @@
-"""Virtual time, and the other sources of accident: random numbers, `os.urandom`."""
+"""Virtual time, and the other sources of accident: random numbers, `os.urandom`, what loggers
+remember."""
 
 import os
 import random
+import sys
 import time
 
 from .core import (
@@ -93,6 +95,10 @@ def reset():
     """Before each run."""
     random.seed(0)
     _bytes.seed(0)
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        # Which levels are enabled is looked up under a lock once, then remembered.
+        logging.Logger.manager._clear_cache()
 
 
 def install():

@@ -1,6 +1,7 @@
 """The hooks of a run that is going to be shown: they record the values read and written."""
 
 import builtins
+import sys
 
 from . import access
 from .core import R, SITE_SHIFT
@@ -36,7 +37,19 @@ def _wrapped(hook, position):
     return noting
 
 
+def _load_name(scope, name, event):
+    access.load_name(scope, name, event)
+    if R.detail is not None and not R.solo:
+        # The program reads the name itself, next: nobody else runs before.
+        frame = sys._getframe(1)
+        for space in (frame.f_locals, frame.f_globals):
+            if name in space:
+                note(event >> SITE_SHIFT & 0xFFFFF, shown(space[name]))
+                break
+
+
 _DETAILED = {name: _wrapped(access.HOOKS[name], position) for name, position in _VALUES.items()}
+_DETAILED["_rp_gn"] = _load_name
 
 
 def install():
