@@ -153,6 +153,7 @@ impl<'a> Frame<'a> {
                     parent: 0,
                     first: 0,
                     end: 0,
+                    absent: false,
                 }],
                 cells: Vec::new(),
                 local_names: Vec::new(),
@@ -299,13 +300,23 @@ impl<'a> Walker<'a> {
     /// Everything evaluated from `first` on decides what runs next.
     pub fn control_since(&mut self, first: u32) -> u32 {
         let end = self.next_op();
+        self.control_by(first, end, false)
+    }
+
+    /// What is evaluated from `first` up to `end` decides what runs next.
+    pub fn control_by(&mut self, first: u32, end: u32, absent: bool) -> u32 {
         let frame = self.frame();
         if first == end {
             return frame.control;
         }
         let parent = frame.control;
         let index = u32::try_from(frame.function.controls.len()).unwrap_or(0);
-        frame.function.controls.push(Control { parent, first, end });
+        frame.function.controls.push(Control {
+            parent,
+            first,
+            end,
+            absent,
+        });
         index
     }
 

@@ -1,7 +1,7 @@
-//! Comments that state what the analysis would otherwise have to infer.
+//! Comments and docstrings that state what the analysis would otherwise have to infer.
 
-use ruff_python_ast::ModModule;
 use ruff_python_ast::token::TokenKind;
+use ruff_python_ast::{ModModule, Stmt};
 use ruff_python_parser::Parsed;
 use ruff_text_size::Ranged;
 use serde::{Deserialize, Serialize};
@@ -76,4 +76,32 @@ fn declared(comment: &str) -> Option<DirectiveKind> {
         "confined" => Some(DirectiveKind::Confined),
         _ => None,
     }
+}
+
+/// What the docstring of a class says of threads: `Some(true)` that they may share an instance,
+/// `Some(false)` that they must not. The first sentence that speaks of it counts.
+pub(super) fn documented(body: &[Stmt]) -> Option<bool> {
+    let Stmt::Expr(first) = body.first()? else {
+        return None;
+    };
+    let text = first.value.as_string_literal_expr()?.value.to_str();
+    let mentions = ["thread", "Thread"];
+    if !mentions.iter().any(|word| text.contains(word)) {
+        return None;
+    }
+    let text = text.to_ascii_lowercase();
+    let safe = [
+        "thread-safe",
+        "thread safe",
+        "threadsafe",
+        "thread-safety",
+        "thread safety",
+    ];
+    let denied = [
+        "not ", "n't ", "non-", "non ", "un-", "unsafe", "without", "no ",
+    ];
+    text.split(". ")
+        .flat_map(|it| it.split("\n\n"))
+        .find(|sentence| safe.iter().any(|word| sentence.contains(word)))
+        .map(|sentence| !denied.iter().any(|word| sentence.contains(word)))
 }

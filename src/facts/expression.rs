@@ -68,6 +68,30 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// A local variable is tested: what was loaded into it is what the test asks about.
+    fn recall(&mut self, value: ValueId, look: Look, range: Range) {
+        let load = match *self.get(value) {
+            Value::Attribute { op, .. } | Value::Item { op, .. } => op,
+            Value::Call(index) => self.lookup_by_get(index).unwrap_or(u32::MAX),
+            _ => u32::MAX,
+        };
+        if load != u32::MAX {
+            self.op(OpKind::Recall { load, look }, range);
+        }
+    }
+
+    /// The op of a call `d.get(key)`.
+    fn lookup_by_get(&self, index: u32) -> Option<u32> {
+        let function = &self.frames[self.frames.len() - 1].function;
+        let callee = function.calls[index as usize].callee;
+        if !matches!(self.get(callee), Value::Attribute { name, .. } if name.as_str() == "get") {
+            return None;
+        }
+        let is_call = |op: &super::Op| op.kind == OpKind::Call(index);
+        let found = function.ops.iter().rposition(is_call)?;
+        u32::try_from(found).ok()
+    }
+
     fn truth_of(&mut self, base: ValueId, range: Range) {
         let may_be_container = matches!(
             self.get(base),
@@ -238,7 +262,14 @@ impl<'a> Walker<'a> {
     fn look(&mut self, expression: &'a Expr, look: Look) -> ValueId {
         let range = range_of(expression);
         match expression {
-            Expr::Name(it) => self.load_name(&it.id, range, look),
+            Expr::Name(it) => {
+                let first = self.next_op();
+                let value = self.load_name(&it.id, range, look);
+                if look != Look::Use && first == self.next_op() {
+                    self.recall(value, look, range);
+                }
+                value
+            }
             Expr::Attribute(it) => {
                 let base = self.expression(&it.value);
                 let name = self.name(&it.attr);
@@ -468,13 +499,16 @@ impl<'a> Walker<'a> {
             _ => Look::Use,
         };
         let mut parts = vec![self.look(left, inner)];
+        let mut before = parts[0];
         for (op, comparator) in ops.iter().zip(comparators) {
             let value = self.look(comparator, inner);
             if matches!(op, CmpOp::In | CmpOp::NotIn) {
-                self.op(OpKind::Contains { base: value }, range);
+                let (base, key) = (value, before);
+                self.op(OpKind::Contains { base, key }, range);
             } else {
                 parts.push(value);
             }
+            before = value;
         }
         if comparators.iter().any(Expr::is_string_literal_expr) && self.is_build_flag(parts[0]) {
             self.shape(ShapeKind::BuildFlagComparedWithText, range);

@@ -202,6 +202,12 @@ pub enum OpKind {
         value: ValueId,
         update: Update,
     },
+    /// `del name` of one.
+    #[allow(missing_docs)]
+    DeleteVariable { variable: Variable },
+    /// A local variable is tested that still has what the op with this index loaded.
+    #[allow(missing_docs)]
+    Recall { load: u32, look: Look },
     /// Loads `base[key]`.
     #[allow(missing_docs)]
     ItemRead { base: ValueId, key: ValueId },
@@ -221,9 +227,9 @@ pub enum OpKind {
         key: ValueId,
         slice: bool,
     },
-    /// `... in base`
+    /// `key in base`
     #[allow(missing_docs)]
-    Contains { base: ValueId },
+    Contains { base: ValueId, key: ValueId },
     /// The truth of `base` is tested.
     #[allow(missing_docs)]
     Truth { base: ValueId },
@@ -292,6 +298,8 @@ pub struct Control {
     pub first: u32,
     /// One past its last op.
     pub end: u32,
+    /// What decides is that something looked up there was absent: an `except KeyError`.
+    pub absent: bool,
 }
 
 /// A call site.
@@ -411,6 +419,8 @@ pub struct Class {
     pub attributes: Vec<(Name, ValueId)>,
     /// Its methods: functions defined in its body.
     pub methods: Vec<u32>,
+    /// What its docstring says of threads: that they may share instances, or that they must not.
+    pub documented: Option<bool>,
     /// The whole definition.
     pub range: Range,
     /// Its name in the definition.

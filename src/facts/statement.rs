@@ -226,6 +226,7 @@ impl<'a> Walker<'a> {
             decorators,
             attributes: Vec::new(),
             methods: Vec::new(),
+            documented: super::directive::documented(&def.body),
             range: range_of(def),
             name_range: range_of(&def.name),
         });
@@ -426,6 +427,11 @@ impl<'a> Walker<'a> {
                 self.op(OpKind::ItemDelete { base, key, slice }, range);
             }
             Expr::Name(name) => {
+                if self.frames.len() > 1
+                    && let Some(variable @ Variable::Global(_)) = self.variable_named(&name.id)
+                {
+                    self.op(OpKind::DeleteVariable { variable }, range);
+                }
                 let frame = self.frame();
                 if let Some(&slot) = frame.slots.get(name.id.as_str())
                     && let Some(value) = frame.flow.env.get_mut(slot)
@@ -841,12 +847,13 @@ impl<'a> Walker<'a> {
         self.frame().finally_releases.extend(&releases);
 
         let before = self.frame().flow.clone();
-        let first_op = self.next_op() as usize;
+        let first_op = self.next_op();
         self.suite(&it.body);
         let body_end = self.frame().flow.clone();
-        let after_body = self.next_op() as usize;
+        let after_body = self.next_op();
         self.suite(&it.orelse);
         let mut joined = self.frame().flow.clone();
+        let after_try_alive = joined.alive;
 
         // An exception may come from anywhere in the body: certainly held in a handler is what
         // was held before the body and is not released in it. A lock whose release is the last
@@ -854,7 +861,7 @@ impl<'a> Walker<'a> {
         let mut caught = before.clone();
         caught.alive = true;
         let released_inside: Vec<ValueId> = {
-            let ops = &self.frame().function.ops[first_op..after_body];
+            let ops = &self.frame().function.ops[first_op as usize..after_body as usize];
             ops.iter()
                 .filter_map(|op| match op.kind {
                     OpKind::Release { lock } => Some(lock),
@@ -894,11 +901,18 @@ impl<'a> Walker<'a> {
             }
         }
 
+        let outside = self.frame().control;
+        let mut absent = outside;
         for handler in &it.handlers {
             let ExceptHandler::ExceptHandler(handler) = handler;
             self.frame().flow = caught.clone();
+            self.frame().control = outside;
             if let Some(kind) = &handler.type_ {
                 self.expression(kind);
+                if says_absent(kind) {
+                    absent = self.control_by(first_op, after_body, true);
+                    self.frame().control = absent;
+                }
             }
             if let Some(name) = &handler.name {
                 self.assign_name(name, ValueId::UNKNOWN, range_of(name));
@@ -907,6 +921,8 @@ impl<'a> Walker<'a> {
             let flow = self.frame().flow.clone();
             joined = self.join(joined, flow);
         }
+        // Where the body leaves, what follows runs because something was absent.
+        self.frame().control = if after_try_alive { outside } else { absent };
         self.frame().finally_releases.truncate(outer_releases);
         if it.finalbody.is_empty() {
             self.frame().flow = joined;
@@ -995,6 +1011,18 @@ fn released_spelling(statement: &Stmt) -> Option<&Expr> {
         return None;
     };
     (callee.attr.as_str() == "release").then_some(&*callee.value)
+}
+
+/// Whether an `except` clause catches the absence of an element or attribute.
+fn says_absent(kind: &Expr) -> bool {
+    match kind {
+        Expr::Name(name) => matches!(
+            name.id.as_str(),
+            "KeyError" | "IndexError" | "LookupError" | "AttributeError"
+        ),
+        Expr::Tuple(kinds) => kinds.elts.iter().any(says_absent),
+        _ => false,
+    }
 }
 
 fn is_main_guard(test: &Expr) -> bool {

@@ -160,6 +160,10 @@ pub struct CallModel {
     /// Not process-wide any more from this target on, such as "3.14t".
     #[serde(default)]
     pub process_wide_until: Option<String>,
+    /// The change lasts for the duration of a call or block and is then undone, so that callers in
+    /// several threads undo one another's.
+    #[serde(default)]
+    pub for_a_while: bool,
     /// Dotted name of the class of the result.
     #[serde(default)]
     pub returns: Option<String>,
@@ -254,6 +258,10 @@ pub struct Override {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClassModel {
+    /// What adds and removes elements beside the program's own code; the text completes "changed
+    /// by ...".
+    #[serde(default)]
+    pub changed_by: Option<String>,
     /// It is a lock.
     #[serde(default)]
     pub lock: Option<LockKind>,
@@ -428,11 +436,11 @@ impl Models {
         names.map(|name| name.rsplit('.').next().unwrap_or(name))
     }
 
-    /// Last names of the classes that are locks.
+    /// Last names of the classes that are locks or hold something for each thread.
     pub fn lock_names(&self) -> impl Iterator<Item = &str> {
         self.classes
             .iter()
-            .filter(|(_, model)| model.lock.is_some())
+            .filter(|(_, model)| model.lock.is_some() || model.thread_local)
             .map(|(name, _)| name.rsplit('.').next().unwrap_or(name))
     }
 
@@ -460,6 +468,12 @@ impl Models {
     /// The class of the library object of this canonical name.
     pub fn object(&self, name: &str) -> Option<&str> {
         self.objects.get(name).map(String::as_str)
+    }
+
+    /// The library object that is the only one of this class.
+    pub fn object_of(&self, class: &str) -> Option<&str> {
+        let mut objects = self.objects.iter();
+        objects.find_map(|(name, of)| (of == class).then_some(name.as_str()))
     }
 
     /// What rebinding the library attribute of this canonical name changes.

@@ -47,6 +47,20 @@ impl Access {
         )
     }
 
+    /// Whether it may put elements into a container.
+    pub fn fills(self) -> bool {
+        !matches!(
+            self,
+            Self::Read
+                | Self::Snapshot
+                | Self::Lookup
+                | Self::Iterate
+                | Self::Remove
+                | Self::CheckThenAct
+                | Self::Delete
+        )
+    }
+
     /// Whether it is made of steps between which others can come.
     pub fn is_compound(self) -> bool {
         matches!(

@@ -156,6 +156,13 @@ impl<'a> Places<'a> {
         if !writes {
             return None;
         }
+        // What is made empty and never filled has nothing to lose.
+        let unnamed = all
+            .iter()
+            .all(|&it| self.access(it).place.slot == Slot::Contents);
+        if unnamed && !all.iter().any(|&it| self.access(it).access.fills()) {
+            return None;
+        }
         let records = self.merged(all);
         let guard = self.guard(&records);
         let mut best: Option<(u32, Defect, u32, u32, bool)> = None;
@@ -377,6 +384,10 @@ impl<'a> Places<'a> {
                 }
                 Some(Defect::BrokenWalk)
             }
+            // A variable that goes away while others still load it.
+            Access::Delete if x.acts == Access::Delete => {
+                matches!(y.access, Access::Read | Access::Delete).then_some(Defect::StaleTest)
+            }
             Access::Write | Access::Delete => {
                 let in_init = one.in_constructor && !one.live.is_empty();
                 if in_init {
@@ -395,6 +406,16 @@ impl<'a> Places<'a> {
                 }
                 if one.own && x.access == Access::Write && !y.access.writes() && explicit {
                     return Some(Defect::PublishedBeforeInit);
+                }
+                // What one call stores for itself on leaving, another one has replaced.
+                let by_each_call = self.root(a).entered && self.root(b).entered;
+                if by_each_call
+                    && !x.constant
+                    && y.access == Access::Read
+                    && y.look == Look::Use
+                    && one.at.function != other.at.function
+                {
+                    return Some(Defect::UnorderedWrite);
                 }
                 if explicit && !x.fills && !self.is_flag(records) && self.matters(one, other, x, y)
                 {
@@ -417,6 +438,10 @@ impl<'a> Places<'a> {
                 // A single atomic operation beside a critical section that is made of several.
                 (y.access.is_compound() || y.access == Access::Rearrange || explicit)
                     .then_some(Defect::UnguardedWrite)
+            }
+            // What the test found is gone by the time it is looked up.
+            Access::Lookup if x.relies_on.is_some() => {
+                (y.access == Access::Remove).then_some(Defect::StaleTest)
             }
             Access::Read if explicit && x.relies_on.is_some() => {
                 let removes = match y.access {
@@ -441,12 +466,12 @@ impl<'a> Places<'a> {
         records: &[u32],
     ) -> Option<Defect> {
         if let Slot::Field(_) = x.place.slot {
-            if x.fills {
+            if x.fills && !x.constant {
                 return (explicit || (x.identity && !x.cached)).then_some(Defect::LazyInit);
             }
             // Setting a flag once more than needed is harmless unless something else depends on
             // it; with a lock around other accesses it does.
-            if !explicit && x.constant && guard.is_none_or(|it| holds(one, it.key)) {
+            if !explicit && x.constant && (x.locked || guard.is_none_or(|it| holds(one, it.key))) {
                 return None;
             }
             if !explicit && self.is_flag(records) && guard.is_none() {
@@ -456,7 +481,7 @@ impl<'a> Places<'a> {
         }
         // Contents: the act must be able to fail or to overwrite. What any caller may compute
         // again is as good as what it overwrites.
-        if !explicit && x.refills() && !x.identity && !one.in_loop {
+        if !explicit && x.refills() && !x.identity && !x.piecemeal {
             return None;
         }
         match y.access {

@@ -94,6 +94,10 @@ pub struct PlaceAccess {
     pub acts: Access,
     /// A test under a lock that is still held decided about it.
     pub settled: bool,
+    /// Of a `CheckThenAct`: the act itself runs under a lock.
+    pub locked: bool,
+    /// Of a `CheckThenAct`: one test decides about many acts, as when a table is filled.
+    pub piecemeal: bool,
 }
 
 impl PlaceAccess {
@@ -110,6 +114,8 @@ impl PlaceAccess {
             cached: false,
             identity: false,
             settled: false,
+            locked: false,
+            piecemeal: false,
             acts: Access::Read,
         }
     }
@@ -131,7 +137,14 @@ pub enum Action {
         lock: ObjectId,
         reentrant: bool,
         may_fail: bool,
+        made: Option<At>,
     },
+    /// A lock is taken that nobody else can have: made for this call and kept by nobody.
+    #[allow(missing_docs)]
+    FreshLock { lock: ObjectId },
+    /// A lock is removed from a table in which others find it, by code that does not hold it.
+    #[allow(missing_docs)]
+    DroppedLock { table: ObjectId },
     /// Something that may take long; the text completes "waits for ...". `on` is the object
     /// waited for.
     #[allow(missing_docs)]
@@ -145,13 +158,20 @@ pub enum Action {
     /// A lock stays taken on the way out at `exit`, though other ways out give it back.
     #[allow(missing_docs)]
     Leak { lock: ObjectId, exit: Range },
-    /// State of the whole process changes; not any more from the target `until` on.
+    /// State of the whole process changes; not any more from the target `until` on. The change
+    /// may be for the duration of a call or block.
     #[allow(missing_docs)]
     ProcessWide {
         what: Name,
         by: Name,
         until: Option<Target>,
+        for_a_while: bool,
     },
+    /// A module is taken from `sys.modules` instead of being imported.
+    HalfImported,
+    /// A container that something else changes at any time is walked step by step.
+    #[allow(missing_docs)]
+    Walk { what: Name, changed_by: Name },
     /// An object that belongs to an event loop is used.
     #[allow(missing_docs)]
     LoopOnly { object: ObjectId, method: Name },

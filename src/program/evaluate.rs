@@ -498,9 +498,20 @@ impl<'p> Evaluator<'p> {
         if parameter.annotation != ValueId::UNKNOWN {
             let outer = self.defining_frame(frame);
             let class = self.value(outer, parameter.annotation);
-            return self.assumed_instances(class);
+            let assumed = self.assumed_instances(class);
+            if assumed != SetId::UNKNOWN {
+                return assumed;
+            }
         }
-        SetId::UNKNOWN
+        // Not given, as far as anybody knows: what is made for the default, all calls share.
+        match parameter.default {
+            Some(default) => {
+                let outer = self.defining_frame(frame);
+                let value = self.value(outer, default);
+                self.relevant(value)
+            }
+            None => SetId::UNKNOWN,
+        }
     }
 
     /// Instances of the classes in a set, of unknown origin.
@@ -1223,10 +1234,13 @@ impl<'p> Evaluator<'p> {
     fn put_into(&mut self, function: FunctionId, value: ValueId, frame: FrameId) -> SetId {
         let links = self.links;
         let mut all = SetId::UNKNOWN;
-        let homes = [
-            Some(Home::Local(function, value)),
-            links.home(function, value),
-        ];
+        let home = links.home(function, value);
+        // What the body of a class makes, methods fill through `self`.
+        let through_self = match home {
+            Some(Home::Class(class, name)) => Some(Home::Attribute(class, name)),
+            _ => None,
+        };
+        let homes = [Some(Home::Local(function, value)), home, through_self];
         for home in homes.into_iter().flatten() {
             let Some(stored) = links.elements(home) else {
                 continue;

@@ -140,26 +140,30 @@ const MAX_LOOSE: u32 = 64;
 /// A module that runs when it is imported: with `if __name__ == "__main__"`, or with a body that
 /// starts threads, a loop or its own `main`. Nobody imports it for its functions.
 pub fn is_program(facts: &ModuleFacts) -> bool {
+    facts.is_script || runs_when_imported(facts)
+}
+
+/// A module whose body starts threads, a loop or its own `main`.
+pub fn runs_when_imported(facts: &ModuleFacts) -> bool {
     let body = &facts.functions[0];
     let is_main = |name: &Name| name.as_str() == "main";
-    facts.is_script
-        || body.calls.iter().any(|call| {
-            call.statement
-                && match body.value(call.callee) {
-                    Value::Attribute { base, name, .. } => match name.as_str() {
-                        "start" | "submit" | "serve_forever" | "mainloop" => true,
-                        "run" => matches!(body.value(*base),
+    body.calls.iter().any(|call| {
+        call.statement
+            && match body.value(call.callee) {
+                Value::Attribute { base, name, .. } => match name.as_str() {
+                    "start" | "submit" | "serve_forever" | "mainloop" => true,
+                    "run" => matches!(body.value(*base),
                             Value::Module(module) if module.as_str() == "asyncio"),
-                        _ => false,
-                    },
-                    Value::Function(index) => facts
-                        .functions
-                        .get(*index as usize)
-                        .is_some_and(|it| is_main(&it.name)),
-                    Value::Global(name) => is_main(name),
                     _ => false,
-                }
-        })
+                },
+                Value::Function(index) => facts
+                    .functions
+                    .get(*index as usize)
+                    .is_some_and(|it| is_main(&it.name)),
+                Value::Global(name) => is_main(name),
+                _ => false,
+            }
+    })
 }
 
 impl Links {
@@ -235,11 +239,13 @@ impl Links {
             .collect()
     }
 
-    /// Folders that hold a script and are not packages.
+    /// Folders that hold a script and are not packages. What lies beside a `setup.py` is a library
+    /// and the scripts that try it.
     fn collect_script_folders(&mut self) {
         for (_, facts) in &self.modules {
             let folder = facts.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            if is_program(facts) && !self.paths.contains_key(folder) {
+            let is_library = self.paths.contains_key(join(folder, "setup").as_str());
+            if is_program(facts) && !is_library && !self.paths.contains_key(folder) {
                 self.script_folders.insert(folder.to_owned());
             }
         }
@@ -307,6 +313,11 @@ impl Links {
     /// What a module stores where.
     pub(super) fn table(&self, module: ModuleIndex) -> &Table {
         &self.tables[module as usize]
+    }
+
+    /// Whether a folder is a package.
+    pub fn is_package(&self, folder: &str) -> bool {
+        self.paths.contains_key(folder)
     }
 
     /// Whether the modules of a folder belong to a script beside them.
@@ -452,8 +463,12 @@ impl Table {
         locks: &FxHashSet<Name>,
     ) {
         let makes_lock = |function: &Function, value: ValueId| {
-            let Value::Call(call) = function.value(value) else {
-                return false;
+            let call = match function.value(value) {
+                Value::Call(call) => call,
+                Value::Attribute { name, .. } => {
+                    return matches!(name.as_str(), "acquire" | "release");
+                }
+                _ => return false,
             };
             match function.value(function.calls[*call as usize].callee) {
                 Value::Global(name)

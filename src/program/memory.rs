@@ -223,6 +223,7 @@ impl Changes {
                 Action::Access(access) => {
                     access.relies_on.as_mut().map_or(Some(()), place)?;
                 }
+                Action::Acquire { made, .. } => made.as_mut().map_or(Some(()), place)?,
                 Action::Leak { exit, .. } => {
                     if let Some(ranges) = self.moved.get(&record.at.function.module) {
                         *exit = *ranges.get(exit)?;

@@ -15,6 +15,7 @@ pub mod object;
 pub mod queries;
 pub mod reading;
 pub mod roots;
+pub mod sharing;
 pub mod summary;
 mod sync_order;
 pub mod torn;
@@ -152,7 +153,7 @@ impl Program {
                 known.unwrap_or_else(|| {
                     let reads = memory.reads();
                     let reading = Reading::new(&links, &reads);
-                    let objects = roots::module_objects(reading, models, module);
+                    let objects = sharing::module_objects(reading, models, module);
                     Found::new(objects, reads)
                 })
             })

@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 
 use rustc_hash::FxHashSet;
 
-use super::link::{Home, Links, Stored, is_program};
+use super::link::{Home, Links, Stored, is_program, runs_when_imported};
 use super::object::{ClassId, FunctionId, ModuleIndex};
 use crate::facts::{Class, Function, ModuleFacts, ValueId};
 use crate::source::name::Name;
@@ -177,6 +177,16 @@ impl<'p> Reading<'p> {
     pub fn is_program(self, module: ModuleIndex) -> bool {
         self.reads.note(body(FunctionId { module, index: 0 }));
         is_program(self.module(module))
+    }
+
+    /// As [`runs_when_imported`].
+    pub fn runs_when_imported(self, module: ModuleIndex) -> bool {
+        runs_when_imported(self.module(module))
+    }
+
+    /// As [`Links::is_package`].
+    pub fn is_package(self, folder: &str) -> bool {
+        self.links.is_package(folder)
     }
 
     /// As [`Links::is_script_folder`].

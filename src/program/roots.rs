@@ -11,14 +11,15 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::effect::{Action, At, Effect, Mode, Place, PlaceAccess, Slot, Spawn, Summary};
-use super::evaluate::{Evaluator, Target};
-use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
+use super::evaluate::{Binding, Evaluator, Lineage, Target};
+use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
 use super::reading::Reading;
+use super::sharing::{self, Sharing};
 use super::summary::{Follow, Summaries};
 use super::sync_order::Steps;
 use super::{Callers, Options};
-use crate::facts::{Call, DirectiveKind, Function, OpKind, Value};
-use crate::models::{CallModel, LockKind, Models, Threads};
+use crate::facts::{Call, Function, OpKind, Value, ValueId};
+use crate::models::{CallModel, Models, Threads};
 use crate::source::name::Name;
 
 /// Deeper nests of threads that start threads are cut.
@@ -56,6 +57,8 @@ pub struct Root {
     pub explicit: bool,
     /// It interrupts another thread instead of running beside it.
     pub interrupt: bool,
+    /// Its object is entered by every call of the function that it decorates.
+    pub entered: bool,
     /// All such roots share one thread.
     pub serial: bool,
     /// Tree it belongs to, unique in the program.
@@ -163,30 +166,6 @@ impl Shared {
     }
 }
 
-/// The classes whose instances a module holds in module-level names.
-pub fn module_objects(links: Reading<'_>, models: &Models, module: ModuleIndex) -> Vec<ClassId> {
-    let facts = links.module(module);
-    let body = links.function(FunctionId { module, index: 0 });
-    let mut found = Vec::new();
-    let mut evaluator = None;
-    for (_, values) in &facts.globals {
-        for &(index, value) in values {
-            if index != 0 || !matches!(body.value(value), Value::Call(_)) {
-                continue;
-            }
-            let eval = evaluator.get_or_insert_with(|| Evaluator::new(links, models));
-            let frame = eval.module_frame(module);
-            let set = eval.value(frame, value);
-            for &object in eval.arena.members(set) {
-                if let Object::Instance(class, _) = eval.arena.get(object) {
-                    found.push(*class);
-                }
-            }
-        }
-    }
-    found
-}
-
 struct Entry {
     frame: FrameId,
     kind: RootKind,
@@ -198,6 +177,7 @@ struct Entry {
     distinct_self: Option<ObjectId>,
     serial: bool,
     interrupt: bool,
+    entered: bool,
     spawn: Option<At>,
 }
 
@@ -220,6 +200,8 @@ pub fn module_roots(
         frame_keys: FxHashMap::default(),
         said: FxHashMap::default(),
         sets: FxHashMap::default(),
+        wrapping: FxHashSet::default(),
+        mentioned: FxHashMap::default(),
         words: FxHashMap::default(),
     };
     finder.find();
@@ -246,6 +228,10 @@ struct Finder<'p> {
     said: FxHashMap<u64, Vec<u64>>,
     /// Events that are set: where, and whether that may be more than once.
     sets: FxHashMap<u64, (At, bool)>,
+    /// Functions around a nested one that wraps another function.
+    wrapping: FxHashSet<u32>,
+    /// Names that functions of a module load, once somebody asks.
+    mentioned: FxHashMap<ModuleIndex, FxHashSet<Name>>,
     words: FxHashMap<Place, Name>,
 }
 
@@ -253,8 +239,9 @@ impl Finder<'_> {
     fn find(&mut self) {
         let facts = self.links.module(self.module);
         let program = self.links.is_program(self.module);
-        let closed = program || self.is_beside_script();
-        let test = is_test_path(&facts.path);
+        // A module of a package that can also be run is imported all the same.
+        let closed = (program && !self.is_importable()) || self.is_beside_script();
+        let test = sharing::is_test_path(&facts.path);
         let callers = if closed || test || self.options.callers == Callers::Single {
             Callers::Single
         } else {
@@ -274,6 +261,7 @@ impl Finder<'_> {
                 distinct_self: None,
                 serial: false,
                 interrupt: false,
+                entered: false,
                 spawn: None,
             });
         }
@@ -294,11 +282,26 @@ impl Finder<'_> {
                     index: u32::try_from(index).unwrap_or(0),
                 };
                 self.function_entry(id, callers, &mut entries, &in_groups);
+                if callers == Callers::Many {
+                    self.nested_entry(id, &mut entries);
+                }
             }
         }
         for entry in entries {
             self.run_entry(&entry);
         }
+    }
+
+    /// A module of a package that does its own work only when it is run.
+    fn is_importable(&self) -> bool {
+        let facts = self.links.module(self.module);
+        let path = &facts.path;
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        facts.is_script
+            && !path.ends_with("__main__.py")
+            && !sharing::is_test_path(path)
+            && self.links.is_package(folder)
+            && !self.links.runs_when_imported(self.module)
     }
 
     /// A module beside a script, outside any package, is part of that script.
@@ -376,6 +379,7 @@ impl Finder<'_> {
                 distinct_self: Some(object),
                 serial: false,
                 interrupt: true,
+                entered: false,
                 spawn: None,
             });
         }
@@ -412,6 +416,7 @@ impl Finder<'_> {
                     distinct_self: None,
                     serial: spawn.shares_thread,
                     interrupt: false,
+                    entered: false,
                     spawn: Some(At {
                         function: id,
                         range: function.name_range,
@@ -455,6 +460,7 @@ impl Finder<'_> {
                         distinct_self: how.own_object.then_some(object),
                         serial: false,
                         interrupt: false,
+                        entered: false,
                         spawn: Some(At {
                             function: id,
                             range: function.name_range,
@@ -474,16 +480,14 @@ impl Finder<'_> {
         entries: &mut Vec<Entry>,
         in_groups: &mut FxHashSet<FunctionId>,
     ) {
-        let directive = self.directive(class).cloned();
-        if directive == Some(DirectiveKind::Confined) {
+        let eval = &mut self.summaries.eval;
+        let sharing = sharing::of_class(eval, class, &self.shared.module_objects);
+        if sharing == Sharing::Confined {
             return;
         }
-        let lineage = self.summaries.eval.lineage(class);
-        let shared_by_many = directive == Some(DirectiveKind::ThreadSafe)
-            || (callers == Callers::Many
-                && (self.owns_lock(class)
-                    || (self.shared.module_objects.contains(&class)
-                        && !self.is_asynchronous(class))));
+        let lineage = eval.lineage(class);
+        let shared_by_many =
+            sharing == Sharing::Declared || callers == Callers::Many && sharing != Sharing::Unknown;
         let object = self
             .summaries
             .eval
@@ -519,18 +523,23 @@ impl Finder<'_> {
         }
         let mut class_entries = Vec::new();
         for id in methods {
-            let function = self.links.function(id);
-            if !is_public(function.name.as_str()) {
+            let name = self.links.function(id).name;
+            if !is_public(name.as_str())
+                && !(shared_by_many && self.is_called_from_elsewhere(id, name, &lineage))
+            {
+                continue;
+            }
+            if self.is_called_under_lock(id, name, &lineage) {
                 continue;
             }
             let receiver = match self.summaries.eval.binding(id) {
-                super::evaluate::Binding::Static => None,
-                super::evaluate::Binding::ClassMethod => {
+                Binding::Static => None,
+                Binding::ClassMethod => {
                     Some(self.summaries.eval.arena.object(Object::Class(class)))
                 }
                 _ => Some(object),
             };
-            let frame = self.summaries.eval.generic_frame(id, receiver);
+            let frame = self.called_frame(id, receiver);
             class_entries.push((id, frame));
         }
         let callers_of_class = if shared_by_many {
@@ -557,9 +566,100 @@ impl Finder<'_> {
                 distinct_self: None,
                 serial: is_async,
                 interrupt: false,
+                entered: sharing == Sharing::Entered,
                 spawn: None,
             });
         }
+    }
+
+    /// Whether a method overrides one that the base which defines it calls under a lock: it is there
+    /// for the base, and so for one thread at a time.
+    fn is_called_under_lock(&mut self, id: FunctionId, name: Name, lineage: &Lineage) -> bool {
+        let own = self.links.enclosing_class(id);
+        let by_base = lineage.order.iter().any(|&base| {
+            Some(base) != own && self.summaries.eval.own_method(base, name).is_some() && {
+                let facts = self.links.module(base.module);
+                let mut methods = self.links.class(base).methods.iter();
+                methods.any(|&index| calls_under_lock(&facts.functions[index as usize], name))
+            }
+        });
+        by_base
+            || lineage.external.clone().iter().any(|&base| {
+                let models = self.summaries.eval.class_models(base);
+                let mut overrides = models
+                    .iter()
+                    .filter_map(|it| it.overrides.get(name.as_str()));
+                overrides.any(|how| how.serialized)
+            })
+    }
+
+    /// A nested function that leaves the function around it: whoever gets it calls it. One that
+    /// wraps another is called in its place, from any thread, with the variables around it.
+    fn nested_entry(&mut self, id: FunctionId, entries: &mut Vec<Entry>) {
+        let function = self.links.function(id);
+        if function.parent == 0 || function.is_async {
+            return;
+        }
+        let wrapped = sharing::wraps_function(self.links, id);
+        if !wrapped && !(self.links.touches(id) && sharing::is_handed_out(self.links, id)) {
+            return;
+        }
+        if wrapped {
+            let mut around = function.parent;
+            while around != 0 {
+                self.wrapping.insert(around);
+                around = self
+                    .links
+                    .function(FunctionId {
+                        index: around,
+                        ..id
+                    })
+                    .parent;
+            }
+        }
+        let frame = self.summaries.eval.generic_frame(id, None);
+        entries.push(Entry {
+            frame,
+            kind: RootKind::Caller,
+            many: true,
+            explicit: false,
+            group: None,
+            callers: Callers::Many,
+            runs_as: "caller",
+            distinct_self: None,
+            serial: false,
+            interrupt: false,
+            entered: false,
+            spawn: None,
+        });
+    }
+
+    /// Whether a private method is there for other modules of its package: neither its own module
+    /// nor that of a base ever mentions it, and no base is unknown.
+    fn is_called_from_elsewhere(&mut self, id: FunctionId, name: Name, lineage: &Lineage) -> bool {
+        let is_object = |base: &Name| base.as_str() == "builtins.object";
+        if id.module != self.module
+            || name.as_str().starts_with("__")
+            || !lineage.external.iter().all(is_object)
+        {
+            return false;
+        }
+        let links = self.links;
+        let mut modules: Vec<ModuleIndex> = lineage.order.iter().map(|it| it.module).collect();
+        modules.dedup();
+        !modules.into_iter().any(|module| {
+            let mentioned = self.mentioned.entry(module).or_insert_with(|| {
+                let functions = links.module(module).functions.iter();
+                let names = functions
+                    .flat_map(|it| &it.values)
+                    .filter_map(|value| match value {
+                        Value::Attribute { name, .. } | Value::Global(name) => Some(*name),
+                        _ => None,
+                    });
+                names.collect()
+            });
+            mentioned.contains(&name)
+        })
     }
 
     /// A public function or method of a library: any thread may call it.
@@ -585,15 +685,16 @@ impl Finder<'_> {
                 index,
             };
             let object = match self.summaries.eval.binding(id) {
-                super::evaluate::Binding::ClassMethod => Object::Class(class),
+                Binding::ClassMethod => Object::Class(class),
                 _ => Object::Instance(class, Origin::Assumed { shared: false }),
             };
             self.summaries.eval.arena.object(object)
         });
-        let frame = self.summaries.eval.generic_frame(id, receiver);
-        if callers == Callers::Single && !self.starts_threads(frame, function) {
+        let own_frame = self.summaries.eval.generic_frame(id, receiver);
+        if callers == Callers::Single && !self.starts_threads(own_frame, function) {
             return;
         }
+        let frame = self.called_frame(id, receiver);
         entries.push(Entry {
             frame,
             kind: if callers == Callers::Many {
@@ -609,6 +710,7 @@ impl Finder<'_> {
             distinct_self: None,
             serial: function.is_async,
             interrupt: false,
+            entered: false,
             spawn: None,
         });
     }
@@ -745,64 +847,6 @@ impl Finder<'_> {
         })
     }
 
-    fn directive(&self, class: ClassId) -> Option<&DirectiveKind> {
-        let facts = self.links.module(class.module);
-        let name = self.links.class(class).name_range;
-        facts
-            .directives
-            .iter()
-            .find(|directive| {
-                matches!(
-                    directive.kind,
-                    DirectiveKind::ThreadSafe | DirectiveKind::Confined
-                ) && (directive.line.start..directive.line.end).contains(&name.start)
-            })
-            .map(|directive| &directive.kind)
-    }
-
-    /// A class with coroutines lives on an event loop unless something says otherwise.
-    fn is_asynchronous(&self, class: ClassId) -> bool {
-        let facts = self.links.module(class.module);
-        let methods = &self.links.class(class).methods;
-        methods
-            .iter()
-            .any(|&index| facts.functions[index as usize].is_async)
-    }
-
-    /// Whether instances of a class hold a lock for threads, or the class does.
-    fn owns_lock(&mut self, class: ClassId) -> bool {
-        let lineage = self.summaries.eval.lineage(class);
-        let object = self
-            .summaries
-            .eval
-            .arena
-            .object(Object::Instance(class, Origin::Assumed { shared: true }));
-        let order = lineage.order.iter();
-        let names: Vec<Name> = order
-            .flat_map(|&owner| self.links.lock_fields(owner))
-            .copied()
-            .collect();
-        names.into_iter().any(|name| {
-            let set = self.summaries.eval.attribute(object, name);
-            self.summaries
-                .eval
-                .arena
-                .members(set)
-                .to_vec()
-                .into_iter()
-                .any(|value| match *self.summaries.eval.arena.get(value) {
-                    Object::Foreign(class, _) => {
-                        let models = self.summaries.eval.class_models(class);
-                        matches!(
-                            models.iter().find_map(|model| model.lock),
-                            Some(LockKind::Mutex | LockKind::Reentrant | LockKind::Condition)
-                        )
-                    }
-                    _ => false,
-                })
-        })
-    }
-
     /// Drops what nobody writes, as far as this module can tell: fields and contents of objects
     /// that only its own entries reach.
     fn forget_unwritten(&mut self) {
@@ -851,6 +895,7 @@ impl Finder<'_> {
             many: entry.many,
             explicit: entry.explicit,
             interrupt: entry.interrupt,
+            entered: entry.entered,
             serial: entry.serial,
             entry: tree,
             group: entry.group,
@@ -900,6 +945,7 @@ impl Finder<'_> {
             many: spawn.many,
             explicit: !spawn.assumed,
             interrupt: spawn.interrupt,
+            entered: false,
             serial: spawn.serial,
             entry: tree,
             group: entry.group,
@@ -1081,7 +1127,9 @@ impl Finder<'_> {
             Action::Acquire { lock, .. } | Action::Condition { lock, .. } => {
                 (self.key(lock), self.object_words(lock), Some(lock))
             }
-            Action::LoopOnly { object, .. }
+            Action::FreshLock { lock: object }
+            | Action::DroppedLock { table: object }
+            | Action::LoopOnly { object, .. }
             | Action::Unsafe { object, .. }
             | Action::Context { object, .. }
             | Action::Signal { on: object }
@@ -1103,6 +1151,8 @@ impl Finder<'_> {
             }
             Action::Callback { what } => (0, what, None),
             Action::ProcessWide { by, .. } => (0, by, None),
+            Action::Walk { what, .. } => (0, what, None),
+            Action::HalfImported => (0, Name::new("sys.modules"), None),
         };
         let owner = match effect.action {
             Action::Access(access) => self.key(access.place.object),
@@ -1171,6 +1221,11 @@ impl Finder<'_> {
     fn is_rooted(&self, object: ObjectId) -> bool {
         let eval = &self.summaries.eval;
         let mut current = Some(object);
+        if let Object::Container(_, Origin::Site { frame, value, .. }) = *eval.arena.get(object)
+            && !self.is_put_somewhere(eval.arena.frame_of(frame).function, value)
+        {
+            return false;
+        }
         for _ in 0..12 {
             let Some(it) = current else { return false };
             match eval.arena.get(it) {
@@ -1178,16 +1233,94 @@ impl Finder<'_> {
                 | Object::Foreign(_, Origin::Site { frame, value, .. })
                 | Object::Container(_, Origin::Site { frame, value, .. }) => {
                     let made_in = eval.arena.frame_of(*frame).function;
-                    if made_in.index == 0 || eval.is_held_by_module(made_in, *value) {
+                    if made_in.index == 0
+                        || eval.is_held_by_module(made_in, *value)
+                        || self.is_around_wrapper(made_in)
+                    {
                         return true;
                     }
                     current = eval.owner(it);
+                }
+                Object::Variables(frame)
+                    if self.is_around_wrapper(eval.arena.frame_of(*frame).function) =>
+                {
+                    return true;
                 }
                 Object::Variables(frame) => current = eval.receiver(*frame),
                 _ => return true,
             }
         }
         false
+    }
+
+    /// Whether a container that a function makes gets a name outside of it, or is put into
+    /// something; else it is gone when the call is over.
+    fn is_put_somewhere(&self, made_in: FunctionId, site: u32) -> bool {
+        if made_in.index == 0 || self.is_around_wrapper(made_in) {
+            return true;
+        }
+        let function = self.links.function(made_in);
+        let made = if site & (1 << 31) != 0 {
+            function.calls[(site & !(1 << 31)) as usize].result
+        } else {
+            ValueId(site)
+        };
+        self.gets_name(made_in, function, made, 0)
+    }
+
+    fn gets_name(&self, id: FunctionId, function: &Function, made: ValueId, depth: u32) -> bool {
+        if self.links.home(id, made).is_some() {
+            return true;
+        }
+        let stores = function.ops.iter().any(|op| match op.kind {
+            OpKind::Write { value, .. }
+            | OpKind::WriteVariable { value, .. }
+            | OpKind::ItemWrite { value, .. } => value == made,
+            OpKind::Call(call) => {
+                let call = &function.calls[call as usize];
+                let puts = matches!(function.value(call.callee),
+                    Value::Attribute { name, .. } if matches!(name.as_str(),
+                        "append" | "appendleft" | "add" | "put" | "insert" | "setdefault"));
+                puts && function.list(call.arguments).contains(&made)
+            }
+            _ => false,
+        });
+        stores
+            || depth < 3
+                && (0..)
+                    .zip(&function.values)
+                    .any(|(around, value)| match value {
+                        Value::Container { elements, .. } => {
+                            function.list(*elements).contains(&made)
+                                && self.gets_name(id, function, ValueId(around), depth + 1)
+                        }
+                        _ => false,
+                    })
+    }
+
+    /// The frame in which callers run a function on a receiver: that of the wrapper that a
+    /// decorator put in its place, where there is one.
+    fn called_frame(&mut self, id: FunctionId, receiver: Option<ObjectId>) -> FrameId {
+        let eval = &mut self.summaries.eval;
+        let function = self.links.function(id);
+        let plain = eval.binding(id) != Binding::Property;
+        if !function.decorators.is_empty() && function.parent == 0 && plain {
+            let definer = eval.module_frame(id.module);
+            let decorated = eval.decorated(id, definer);
+            if let [single] = *eval.arena.members(decorated)
+                && let Object::Function(wrapper, environment) = *eval.arena.get(single)
+                && wrapper != id
+            {
+                let first = receiver.map(|it| eval.arena.set(vec![it]));
+                let given: Vec<SetId> = first.into_iter().collect();
+                return eval.bind(wrapper, environment, &given, &[], true);
+            }
+        }
+        eval.generic_frame(id, receiver)
+    }
+
+    fn is_around_wrapper(&self, function: FunctionId) -> bool {
+        function.module == self.module && self.wrapping.contains(&function.index)
     }
 
     /// A lock of an object of which only the class is known: two of them need not be the same.
@@ -1587,12 +1720,14 @@ fn is_public(name: &str) -> bool {
         && (!name.starts_with('_') || (name.starts_with("__") && name.ends_with("__")))
 }
 
-fn is_test_path(path: &str) -> bool {
-    path.split('/').any(|part| {
-        matches!(
-            part,
-            "test" | "tests" | "testing" | "conftest.py" | "benchmarks" | "examples"
-        ) || part.starts_with("test_")
-            || part.ends_with("_test.py")
+/// Whether a method calls a method of its own object while it holds something.
+fn calls_under_lock(function: &Function, name: Name) -> bool {
+    function.ops.iter().any(|op| match op.kind {
+        OpKind::Call(call) if op.held != 0 => {
+            matches!(*function.value(function.calls[call as usize].callee),
+                Value::Attribute { base, name: called, .. }
+                    if called == name && *function.value(base) == Value::Parameter(0))
+        }
+        _ => false,
     })
 }

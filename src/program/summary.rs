@@ -28,8 +28,8 @@ use super::evaluate::{Binding, Evaluator, Target};
 use super::link::Home;
 use super::object::{FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
 use crate::facts::{
-    Call, Constant, DirectiveKind, Function, Leak, Literal, Look, OpKind, Update, Value, ValueId,
-    Variable,
+    Call, Constant, Control, DirectiveKind, Function, Leak, Literal, Look, OpKind, Update, Value,
+    ValueId, Variable,
 };
 use crate::models::{
     CallModel, ConditionUse, ContainerKind, LockKind, LockSide, SyncKind, Threads,
@@ -405,6 +405,7 @@ struct Tested {
     at: At,
     held: Rc<[HeldLock]>,
     look: Look,
+    in_loop: bool,
 }
 
 /// Locks held without a break from one point to another.

@@ -30,12 +30,18 @@ pub fn rewritten_names(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<N
                     variable: Variable::Global(name) | Variable::Cell(name),
                     ..
                 } if seen || index != 0 => names.push(name),
-                OpKind::Delete { name, .. } => names.push(name),
+                OpKind::Delete { name, .. }
+                | OpKind::DeleteVariable {
+                    variable: Variable::Global(name) | Variable::Cell(name),
+                } => names.push(name),
                 OpKind::Call(call) => {
                     let call = &function.calls[call as usize];
                     match *function.value(call.callee) {
                         Value::Attribute { base, name, .. } => {
-                            seen |= is_own(base) || spawning.contains(&name);
+                            let mut given = function.list(call.arguments).iter();
+                            let registers = name.as_str() != "__init__"
+                                && given.any(|&it| *function.value(it) == Value::Parameter(0));
+                            seen |= is_own(base) || spawning.contains(&name) || registers;
                         }
                         Value::Global(_) | Value::Function(_) | Value::Captured(_) => seen = true,
                         _ => {}
@@ -95,6 +101,8 @@ enum Start {
     Class,
     /// The object of a method, with the first attribute of the chain.
     Own(Name),
+    /// A parameter that may be its default, which all calls share.
+    Default(ValueId),
     /// Anything else.
     Elsewhere,
 }
@@ -204,6 +212,9 @@ impl<'a> State<'a> {
         let reaches = |value: ValueId| match start_of(function, value) {
             Start::Outside(_) | Start::Class => true,
             Start::Own(attribute) => self.is_in_class_body(function, attribute),
+            Start::Default(default) => {
+                self.is_object(&self.facts.functions[function.parent as usize], default)
+            }
             Start::Elsewhere => false,
         };
         let spawning = &self.names.spawning;
@@ -214,7 +225,10 @@ impl<'a> State<'a> {
                 }
                 Variable::Cell(_) => false,
             },
-            OpKind::WriteVariable { .. } | OpKind::Acquire { .. } | OpKind::Release { .. } => true,
+            OpKind::WriteVariable { .. }
+            | OpKind::DeleteVariable { .. }
+            | OpKind::Acquire { .. }
+            | OpKind::Release { .. } => true,
             OpKind::Enter { context, .. } => self.may_enter_lock(function, context),
             OpKind::Write { base, .. } | OpKind::Delete { base, .. } => {
                 function.name.as_str() == "__new__"
@@ -223,9 +237,13 @@ impl<'a> State<'a> {
             OpKind::ItemWrite { base, .. } | OpKind::ItemDelete { base, .. } => reaches(base),
             OpKind::Call(call) => match *function.value(function.calls[call as usize].callee) {
                 Value::Attribute { name, base, .. } => {
-                    spawning.contains(&name) || changes(name) && reaches(base)
+                    spawning.contains(&name)
+                        || name.as_str() == "import_module"
+                        || changes(name) && reaches(base)
                 }
-                Value::Global(name) | Value::Imported { name, .. } => spawning.contains(&name),
+                Value::Global(name) | Value::Imported { name, .. } => {
+                    spawning.contains(&name) || name.as_str() == "import_module"
+                }
                 _ => false,
             },
             _ => false,
@@ -299,6 +317,11 @@ fn start_of(function: &Function, value: ValueId) -> Start {
                     Some(name) if function.class.is_some() => Start::Own(name),
                     _ => Start::Elsewhere,
                 };
+            }
+            Value::Parameter(position) => {
+                let parameter = function.parameters.get(position as usize);
+                let default = parameter.and_then(|it| it.default);
+                return default.map_or(Start::Elsewhere, Start::Default);
             }
             _ => return Start::Elsewhere,
         };

@@ -70,8 +70,14 @@ fn action(program: &Program, record: &Record) -> String {
             return one_line(&format!("`{}`: {done}{held}; by {root}", record.words));
         }
         Action::Acquire { .. } => format!("takes `{}`", record.words),
+        Action::FreshLock { .. } => "takes a lock that is made for this call".to_owned(),
         Action::Block { what, .. } => format!("waits for {what}"),
         Action::Callback { what } => format!("calls `{what}`, which somebody else supplied"),
+        Action::DroppedLock { .. } => format!("removes a lock from `{}`", record.words),
+        Action::HalfImported => "takes a module that may still be importing".to_owned(),
+        Action::Walk { what, changed_by } => {
+            format!("walks `{what}`, which is changed by {changed_by}")
+        }
         Action::ProcessWide { what, by, .. } => format!("changes {what} through `{by}`"),
         Action::LoopOnly { method, .. } => format!("calls `{method}`, which belongs to one loop"),
         Action::Signal { .. } => format!("signals `{}`", record.words),

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::one_a_site;
+use super::{made_at, one_a_site};
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::program::roots::Record;
@@ -59,7 +59,9 @@ impl Rule for FinalizerTakesLock {
                         .to_owned(),
                 },
                 lock.to_string(),
-                vec![(interrupted.at, "interrupted while it holds the lock".to_owned())],
+                std::iter::once((interrupted.at, "interrupted while it holds the lock".to_owned()))
+                    .chain(made_at(record))
+                    .collect(),
                 &[interrupted],
             );
         }

@@ -1,7 +1,9 @@
 //! The check behind `rules/iterate-while-mutated.md`; read that page first.
 
+use super::{exclusive, may_run_beside_others, one_a_site};
 use crate::program::Program;
 use crate::program::conflicts::Defect;
+use crate::program::effect::Action;
 use crate::rule::{Reporter, Rule, Text, describe};
 
 /// See the page.
@@ -28,6 +30,29 @@ impl Rule for IterateWhileMutated {
                     consequence: "the walk skips or repeats elements, or raises RuntimeError".to_owned(),
                     advice: "iterate over a copy made in one step (`list(x)`) or hold the lock of the writers".to_owned(),
                 },
+            );
+        }
+        // What changes it needs no lock of the program's.
+        let walks = one_a_site(program, |record| {
+            matches!(record.action, Action::Walk { .. })
+                && exclusive(record).next().is_none()
+                && may_run_beside_others(program.root_of(record))
+        });
+        for record in walks {
+            let Action::Walk { what, changed_by } = record.action else {
+                continue;
+            };
+            report.record(
+                record,
+                Text {
+                    message: format!("`{what}` is iterated while {changed_by} may change its size"),
+                    label: "walked step by step here".to_owned(),
+                    consequence: "the walk raises RuntimeError, now and then".to_owned(),
+                    advice: format!("iterate over a copy made in one step: `list({what})`"),
+                },
+                what.to_string(),
+                Vec::new(),
+                &[],
             );
         }
     }

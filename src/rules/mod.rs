@@ -41,7 +41,7 @@ use crate::findings::Finding;
 use crate::models::ContainerKind;
 use crate::program::conflicts::Conflict;
 use crate::program::effect::{Action, At, Mode};
-use crate::program::roots::{Held, Record};
+use crate::program::roots::{Held, Record, Root, RootKind};
 use crate::program::{Program, Target};
 use crate::rule::{self, Page, Reporter, Rule};
 use crate::source::span::Range;
@@ -164,6 +164,23 @@ fn seen_from(record: &Record, what: &str) -> (Record, Vec<(At, String)>) {
         shown.at = under;
     }
     (shown, related)
+}
+
+/// Whether a root runs while others do: a thread that the program starts, or any caller.
+fn may_run_beside_others(root: &Root) -> bool {
+    match root.kind {
+        RootKind::Main => false,
+        RootKind::Caller => root.many,
+        RootKind::Thread => root.explicit && !root.interrupt,
+    }
+}
+
+/// Where the lock that a record takes is made, as a related place.
+fn made_at(record: &Record) -> Option<(At, String)> {
+    match record.action {
+        Action::Acquire { made, .. } => Some((made?, "the lock is made here".to_owned())),
+        _ => None,
+    }
 }
 
 /// Whether what holds up to a target no longer holds on the one in force.

@@ -16,15 +16,17 @@ impl Rule for ProcessWideState {
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
         let wanted = one_a_site(program, |record| {
-            let Action::ProcessWide { until, .. } = record.action else {
+            let Action::ProcessWide {
+                until, for_a_while, ..
+            } = record.action
+            else {
                 return false;
             };
             let root = program.root_of(record);
-            root.kind == RootKind::Thread
-                && root.explicit
-                && !root.interrupt
-                && !is_over(program, until)
-                && exclusive(record).next().is_none()
+            let thread = root.kind == RootKind::Thread && root.explicit && !root.interrupt;
+            // What is undone at the end of a call, callers undo for one another.
+            let callers = for_a_while && root.kind == RootKind::Caller && root.many;
+            (thread || callers) && !is_over(program, until) && exclusive(record).next().is_none()
         });
         for record in wanted {
             let Action::ProcessWide { what, by, .. } = record.action else {

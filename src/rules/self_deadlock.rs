@@ -1,6 +1,6 @@
 //! The check behind `rules/self-deadlock.md`; read that page first.
 
-use super::{exclusive, one_a_site, seen_from};
+use super::{exclusive, made_at, one_a_site, seen_from};
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::program::roots::Record;
@@ -17,7 +17,7 @@ impl Rule for SelfDeadlock {
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
         for record in one_a_site(program, takes_again) {
             let lock = record.words;
-            let (shown, related) = seen_from(record, "taken again here");
+            let (shown, mut related) = seen_from(record, "taken again here");
             let (label, advice) = if related.is_empty() {
                 (
                     "taken a second time here".to_owned(),
@@ -33,6 +33,7 @@ impl Rule for SelfDeadlock {
                     ),
                 )
             };
+            related.extend(made_at(record));
             report.record(
                 &shown,
                 Text {

@@ -285,6 +285,7 @@ impl Summaries<'_> {
             finished.dedup();
             effect.finished = finished.into();
         }
+        let in_loop = effect.in_loop;
         let relied = match effect.action {
             Action::Access(access)
                 if access.access.writes()
@@ -307,6 +308,7 @@ impl Summaries<'_> {
                 access: Access::CheckThenAct,
                 acts: access.access,
                 relies_on: Some(tested.at),
+                piecemeal: in_loop && !tested.in_loop,
                 fills: matches!(tested.look, Look::IsNone | Look::Truth)
                     && access.access == Access::Write,
                 ..access
@@ -334,6 +336,7 @@ impl Summaries<'_> {
         if targets.is_empty() {
             self.unresolved += 1;
             self.unknown_call(walk, index, call);
+            self.registers_itself(walk, index, call);
             return;
         }
         for target in targets.iter() {
@@ -431,6 +434,64 @@ impl Summaries<'_> {
         }
     }
 
+    /// A thread object that is still being built hands itself to something it was given: from then
+    /// on its public methods may be called.
+    fn registers_itself(&mut self, walk: &mut Walk<'_>, index: u32, call: &Call) {
+        let mut given = walk.function.list(call.arguments).iter();
+        if !given.any(|&it| *walk.function.value(it) == Value::Parameter(0)) {
+            return;
+        }
+        let Some(object) = self.constructed_now(walk) else {
+            return;
+        };
+        let is_thread = self
+            .eval
+            .models_of(object)
+            .iter()
+            .any(|it| it.thread.is_some());
+        let Object::Instance(class, _) = *self.eval.arena.get(object) else {
+            return;
+        };
+        if !is_thread {
+            return;
+        }
+        let links = self.eval.links;
+        let facts = links.module(class.module);
+        let mut targets = Vec::new();
+        for &method in &links.class(class).methods {
+            let id = FunctionId {
+                module: class.module,
+                index: method,
+            };
+            if !facts.functions[method as usize]
+                .name
+                .as_str()
+                .starts_with('_')
+            {
+                targets.push(self.eval.generic_frame(id, Some(object)));
+            }
+        }
+        self.publish(walk, object, Exposure::Shared);
+        let held = self.held_at(walk, index);
+        let spawn = Spawn {
+            targets,
+            methods: Vec::new(),
+            at: self.at(walk, index),
+            handles: Vec::new(),
+            many: false,
+            threads: Threads::One,
+            distinct: Vec::new(),
+            live: walk.live.clone(),
+            runs_as: Name::new("caller of a listener"),
+            interrupt: false,
+            serial: false,
+            assumed: true,
+            held,
+            in_constructor_of: Some(object),
+        };
+        self.add_spawn(walk, spawn);
+    }
+
     /// Whether an attribute of these objects is what a caller gave a method to keep.
     pub(super) fn is_handed_in(&mut self, objects: SetId, name: Name) -> bool {
         let links = self.eval.links;
@@ -480,6 +541,7 @@ impl Summaries<'_> {
                 lock: held.lock,
                 reentrant,
                 may_fail,
+                made: self.made_at(held.lock),
             },
             before.into(),
         );
@@ -552,6 +614,9 @@ impl Summaries<'_> {
             }
         }
         for held in self.locks_of(walk.frame, context, region) {
+            if held.mode == Mode::PerCall && self.is_made_here(walk, held.lock) {
+                self.record(walk, index, Action::FreshLock { lock: held.lock });
+            }
             let direct = self
                 .eval
                 .arena
@@ -584,6 +649,7 @@ impl Summaries<'_> {
                 lock: held.lock,
                 reentrant,
                 may_fail: false,
+                made: self.made_at(held.lock),
             },
             before.into(),
         );
@@ -669,9 +735,22 @@ impl Summaries<'_> {
                         self.write(walk, index, object, attribute, value, Update::Replace);
                     }
                     self.publish_into(walk, objects, value);
+                } else if let [object, ..] = arguments[..] {
+                    self.special_method(walk, index, object, "__setattr__");
+                }
+            }
+            "builtins.delattr" => {
+                if let [object, ..] = arguments[..] {
+                    self.special_method(walk, index, object, "__delattr__");
                 }
             }
             _ => {}
+        }
+        if matches!(
+            name.as_str(),
+            "importlib.import_module" | "builtins.__import__"
+        ) {
+            self.half_imported(walk, index);
         }
         let models = self.eval.models;
         if models
@@ -697,6 +776,33 @@ impl Summaries<'_> {
             .collect();
         for callable in eager {
             self.run_here(walk, index, callable);
+        }
+    }
+
+    /// A module is imported only where it is not found in `sys.modules`: one that is found there may
+    /// still be running its body on another thread.
+    fn half_imported(&mut self, walk: &mut Walk<'_>, index: u32) {
+        let function = walk.function;
+        let mut control = function.ops[index as usize].control;
+        while control != 0 {
+            let node = function.controls[control as usize];
+            for at in node.first..node.end {
+                let (OpKind::ItemRead { base, .. } | OpKind::Contains { base, .. }) =
+                    function.ops[at as usize].kind
+                else {
+                    continue;
+                };
+                let set = self.eval.value(walk.frame, base);
+                let of_modules = self.eval.arena.members(set).iter().any(|&it| {
+                    matches!(self.eval.arena.get(it), Object::Foreign(class, Origin::Static)
+                        if class.as_str() == "sys.Modules")
+                });
+                if of_modules {
+                    self.record(walk, at, Action::HalfImported);
+                    return;
+                }
+            }
+            control = node.parent;
         }
     }
 
@@ -771,6 +877,7 @@ impl Summaries<'_> {
                         .process_wide_until
                         .as_deref()
                         .and_then(crate::program::Target::named),
+                    for_a_while: model.for_a_while,
                 },
             );
         }
@@ -910,6 +1017,11 @@ impl Summaries<'_> {
                 let place = self.contents_place(receiver);
                 self.access(walk, index, place, access, Look::Use, Some(kind));
             }
+            if name.as_str() == "pop"
+                && let Value::Attribute { base, .. } = *walk.function.value(call.callee)
+            {
+                self.drops_lock(walk, index, base);
+            }
             let stored = match name.as_str() {
                 "append" | "appendleft" | "add" => arguments.first(),
                 "insert" | "setdefault" => arguments.get(1),
@@ -995,6 +1107,7 @@ impl Summaries<'_> {
                     lock: receiver,
                     reentrant: false,
                     may_fail: false,
+                    made: self.made_at(receiver),
                 },
             );
         }

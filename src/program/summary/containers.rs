@@ -32,6 +32,16 @@ impl Summaries<'_> {
                 .class_models(name)
                 .iter()
                 .find_map(|model| model.container),
+            // A class of the program that extends a container and leaves its operations alone.
+            Object::Instance(class, _) => {
+                let models = self.eval.inherited_models(class);
+                let kind = models.iter().find_map(|model| model.container)?;
+                let own = ["__getitem__", "__setitem__", "__delitem__", "__iter__"];
+                let is_plain = own
+                    .iter()
+                    .all(|name| self.eval.method_of(class, Name::new(name)).is_none());
+                is_plain.then_some(kind)
+            }
             _ => None,
         }
     }
@@ -135,6 +145,7 @@ impl Summaries<'_> {
                 && matches!(name.as_str(), "items" | "values" | "keys")
                 && !is_own
             {
+                self.walk_of_changing(walk, index, *base);
                 self.contents(walk, index, *base, Access::Iterate);
                 return;
             }
@@ -157,7 +168,64 @@ impl Summaries<'_> {
             }
         }
         self.advance(walk, index, base);
+        self.walk_of_changing(walk, index, base);
         self.contents(walk, index, base, Access::Iterate);
+    }
+
+    /// A lock leaves the table in which others find it: whoever holds it excludes nobody who comes
+    /// later and makes another. Code that takes the lock first knows that nobody has it.
+    pub(super) fn drops_lock(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId) {
+        let takes = walk.function.calls.iter().any(|call| {
+            matches!(walk.function.value(call.callee),
+                Value::Attribute { name, .. } if name.as_str() == "acquire")
+        });
+        if takes || !self.held_at(walk, index).is_empty() {
+            return;
+        }
+        let set = self.eval.value(walk.frame, base);
+        for object in self.eval.arena.members(set).to_vec() {
+            if self.kind_of(object) != Some(ContainerKind::Dict) {
+                continue;
+            }
+            let container = self.eval.arena.set(vec![object]);
+            let elements = self.eval.elements_of_set(container);
+            let locks = self.eval.arena.members(elements).to_vec();
+            let of_locks = locks.into_iter().any(|it| match *self.eval.arena.get(it) {
+                Object::Foreign(class, _) => {
+                    self.eval.class_models(class).iter().any(|model| {
+                        matches!(model.lock, Some(LockKind::Mutex | LockKind::Reentrant))
+                    })
+                }
+                _ => false,
+            });
+            let place = self.contents_place(object);
+            if of_locks && self.seen_by(walk, place.object).is_some() {
+                self.record(walk, index, Action::DroppedLock { table: object });
+            }
+        }
+    }
+
+    /// A walk through what more than the program's own code changes: `sys.modules`.
+    fn walk_of_changing(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId) {
+        let set = self.eval.value(walk.frame, base);
+        for object in self.eval.arena.members(set).to_vec() {
+            let Object::Foreign(class, Origin::Static) = *self.eval.arena.get(object) else {
+                continue;
+            };
+            let changed_by = self.eval.models.class(class.as_str());
+            if let Some(by) = changed_by.and_then(|model| model.changed_by.as_deref()) {
+                let what = self
+                    .eval
+                    .models
+                    .object_of(class.as_str())
+                    .unwrap_or(class.as_str());
+                let action = Action::Walk {
+                    what: Name::new(what),
+                    changed_by: Name::new(by),
+                };
+                self.record(walk, index, action);
+            }
+        }
     }
 
     /// A step of an iterator object that others may hold too.

@@ -310,6 +310,29 @@ impl Summaries<'_> {
         maker == frame || self.is_returned_anew(frame, value, 0)
     }
 
+    /// The call that makes an object.
+    pub(super) fn made_at(&self, object: ObjectId) -> Option<At> {
+        let Some(Origin::Site { frame, value, .. }) = self.eval.arena.origin(object) else {
+            return None;
+        };
+        let id = self.eval.arena.frame_of(frame).function;
+        let call = OpKind::Call(value & !CALL_ORIGIN);
+        let mut ops = self.eval.links.function(id).ops.iter();
+        let op = ops.find(|op| value & CALL_ORIGIN != 0 && op.kind == call)?;
+        Some(At {
+            function: id,
+            range: op.range,
+        })
+    }
+
+    /// Whether the function that is looked at makes an object itself.
+    pub(super) fn is_made_here(&self, walk: &Walk<'_>, object: ObjectId) -> bool {
+        matches!(
+            self.eval.arena.origin(object),
+            Some(Origin::Site { frame, .. }) if frame == walk.frame
+        )
+    }
+
     pub(super) fn is_returned_anew(&mut self, frame: FrameId, value: ValueId, depth: u32) -> bool {
         let function = self
             .eval

@@ -4,11 +4,13 @@
 use super::*;
 
 impl Summaries<'_> {
-    pub(super) fn has_fields(&self, object: ObjectId) -> bool {
-        matches!(
-            self.eval.arena.get(object),
-            Object::Instance(..) | Object::Class(_) | Object::Module(_) | Object::Function(..)
-        )
+    pub(super) fn has_fields(&mut self, object: ObjectId) -> bool {
+        match self.eval.arena.get(object) {
+            // Each thread has its own.
+            Object::Instance(..) => !self.is_thread_local(object),
+            Object::Class(_) | Object::Module(_) | Object::Function(..) => true,
+            _ => false,
+        }
     }
 
     pub(super) fn variable_place(&mut self, walk: &Walk<'_>, variable: Variable) -> Option<Place> {
@@ -241,6 +243,7 @@ impl Summaries<'_> {
                         what: Name::new(what),
                         by: Name::new(&dotted),
                         until: None,
+                        for_a_while: false,
                     };
                     self.record(walk, index, action);
                 }
@@ -323,6 +326,13 @@ impl Summaries<'_> {
     /// Whether two evaluations of a value give two objects that are not interchangeable.
     pub(super) fn has_identity(&mut self, frame: FrameId, value: ValueId) -> bool {
         let links = self.eval.links;
+        if !is_made(
+            links.function(self.eval.arena.frame_of(frame).function),
+            value,
+            0,
+        ) {
+            return false;
+        }
         let set = self.eval.value(frame, value);
         let members = self.eval.arena.members(set).to_vec();
         members
@@ -420,7 +430,10 @@ impl Summaries<'_> {
 
     /// Records an access and, when a test decided about it, the two together.
     pub(super) fn act(&mut self, walk: &mut Walk<'_>, index: u32, access: PlaceAccess) {
-        let (tested, settled) = if access.access.writes() || access.access == Access::Read {
+        let may_rely = access.access.writes()
+            || access.access == Access::Read
+            || access.access == Access::Lookup && self.repeats_a_test(walk, index);
+        let (tested, settled) = if may_rely {
             match self.tested(walk, index, access.place) {
                 Decision::Free => (None, false),
                 Decision::Settled => (None, true),
@@ -443,7 +456,11 @@ impl Summaries<'_> {
                 self.record(walk, index, Action::Access(access));
                 self.check_then_act(walk, index, access, &tested);
             }
-            Some(tested) if tested.look == Look::IsNone || tested.look == Look::Truth => {
+            Some(tested)
+                if access.access == Access::Lookup
+                    || tested.look == Look::IsNone
+                    || tested.look == Look::Truth =>
+            {
                 // Used because it was there a moment ago.
                 let held = self.held_at(walk, index);
                 let kept = common_sections(&tested.held, &held);
@@ -473,12 +490,87 @@ impl Summaries<'_> {
         let access = PlaceAccess {
             access: Access::CheckThenAct,
             acts: act.access,
+            identity: act.identity || self.does_something_before(walk, index),
+            locked: now.iter().any(|it| it.mode == Mode::Exclusive),
+            piecemeal: walk.function.ops[index as usize].in_loop && !tested.in_loop,
             relies_on: Some(tested.at),
             fills: matches!(tested.look, Look::IsNone | Look::Truth)
                 && matches!(act.access, Access::Write),
             ..act
         };
         self.record_held(walk, index, Action::Access(access), held);
+    }
+
+    /// Whether an op loads `base[key]` after a test has asked for the same key.
+    fn repeats_a_test(&self, walk: &Walk<'_>, index: u32) -> bool {
+        let function = walk.function;
+        let op = &function.ops[index as usize];
+        let OpKind::ItemRead { base, key } = op.kind else {
+            return false;
+        };
+        let mut control = op.control;
+        while control != 0 {
+            let node = function.controls[control as usize];
+            let test = &function.ops[node.first as usize..node.end as usize];
+            let asks = test.iter().any(|op| match op.kind {
+                OpKind::Contains {
+                    base: other,
+                    key: asked,
+                } => is_same(function, other, base) && is_same(function, asked, key),
+                // The callee looks the key up: its effects tell where.
+                OpKind::Call(call) => {
+                    let call = &function.calls[call as usize];
+                    let mut given = function.list(call.arguments).iter();
+                    given.any(|&it| is_same(function, it, key))
+                }
+                _ => false,
+            });
+            if asks {
+                return true;
+            }
+            control = node.parent;
+        }
+        false
+    }
+
+    /// What a test loads, by op and effect: itself, or into a local variable earlier, with how the
+    /// variable is looked at.
+    fn in_test(&self, walk: &Walk<'_>, node: Control) -> Vec<(u32, u32, Option<Look>)> {
+        let recalled: Vec<(u32, Look)> = walk.function.ops[node.first as usize..node.end as usize]
+            .iter()
+            .filter_map(|op| match op.kind {
+                OpKind::Recall { load, look } => Some((load, look)),
+                _ => None,
+            })
+            .collect();
+        // Effects come in the order of the ops.
+        let of_ops = |first: u32, end: u32| {
+            let from = walk.by_op.partition_point(|(op, _)| *op < first);
+            let to = walk.by_op.partition_point(|(op, _)| *op < end);
+            walk.by_op[from..to].iter()
+        };
+        let itself = of_ops(node.first, node.end).map(|&(op, effect)| (op, effect, None));
+        let before = recalled.iter().flat_map(|&(load, look)| {
+            of_ops(load, load + 1).map(move |&(op, effect)| (op, effect, Some(look)))
+        });
+        itself.chain(before).collect()
+    }
+
+    /// Whether something is done for its own sake between the test that an act relies on and the
+    /// act: done twice, it may differ from done once.
+    fn does_something_before(&self, walk: &Walk<'_>, index: u32) -> bool {
+        let function = walk.function;
+        let control = function.ops[index as usize].control;
+        let before = function.ops[..index as usize].iter().rev();
+        before
+            .take_while(|op| op.control >= control)
+            .any(|op| match op.kind {
+                OpKind::Call(call) if op.control == control => {
+                    let call = &function.calls[call as usize];
+                    call.statement && changes_others(function, call)
+                }
+                _ => false,
+            })
     }
 
     /// The innermost test of a place that decides whether an op runs, unless the test and the op
@@ -491,11 +583,7 @@ impl Summaries<'_> {
         while control != 0 {
             let node = walk.function.controls[control as usize];
             if !(node.first..node.end).contains(&index) {
-                // Effects come in the order of the ops.
-                let first = walk.by_op.partition_point(|(op, _)| *op < node.first);
-                let end = walk.by_op.partition_point(|(op, _)| *op < node.end);
-                for at in first..end {
-                    let (op, effect) = walk.by_op[at];
+                for (op, effect, recalled) in self.in_test(walk, node) {
                     let effect = &walk.summary.effects[effect as usize];
                     let Action::Access(access) = effect.action else {
                         continue;
@@ -510,9 +598,16 @@ impl Summaries<'_> {
                     }
                     // Not the effect's own locks: a test that itself relies on an outer one is
                     // recorded with what both have in common.
-                    let (at, look) = (effect.at, access.look);
+                    let (at, look) = (effect.at, recalled.unwrap_or(access.look));
+                    let look = if node.absent { Look::IsNone } else { look };
                     let held = self.held_at(walk, op);
-                    let test = Tested { at, held, look };
+                    let in_loop = walk.function.ops[op as usize].in_loop;
+                    let test = Tested {
+                        at,
+                        held,
+                        look,
+                        in_loop,
+                    };
                     if !common_sections(&test.held, &now).is_empty() {
                         walk.fills_in_section = matches!(look, Look::IsNone | Look::Truth);
                         return Decision::Settled;
@@ -523,5 +618,101 @@ impl Summaries<'_> {
             control = node.parent;
         }
         found.map_or(Decision::Free, Decision::Stale)
+    }
+}
+
+/// Whether two values of a function are spelled alike.
+fn is_same(function: &Function, a: ValueId, b: ValueId) -> bool {
+    if a == b {
+        return a != ValueId::UNKNOWN;
+    }
+    let variable = |op: u32| match function.ops.get(op as usize).map(|op| &op.kind) {
+        Some(OpKind::ReadVariable { variable, .. }) => Some(*variable),
+        _ => None,
+    };
+    match (function.value(a), function.value(b)) {
+        (
+            Value::Attribute { base, name, .. },
+            Value::Attribute {
+                base: other_base,
+                name: other,
+                ..
+            },
+        ) => name == other && is_same(function, *base, *other_base),
+        (
+            Value::Item { base, key, .. },
+            Value::Item {
+                base: other_base,
+                key: other,
+                ..
+            },
+        ) => is_same(function, *key, *other) && is_same(function, *base, *other_base),
+        (Value::Read(one), Value::Read(other)) => {
+            variable(*one).is_some() && variable(*one) == variable(*other)
+        }
+        (Value::Call(one), Value::Call(other)) => {
+            let (one, other) = (
+                &function.calls[*one as usize],
+                &function.calls[*other as usize],
+            );
+            let (mine, others) = (function.list(one.arguments), function.list(other.arguments));
+            is_same(function, one.callee, other.callee)
+                && mine.len() == others.len()
+                && mine
+                    .iter()
+                    .zip(others)
+                    .all(|(&a, &b)| is_same(function, a, b))
+        }
+        (one, other) => {
+            matches!(
+                one,
+                Value::Parameter(_) | Value::Global(_) | Value::Captured(_) | Value::Constant(_)
+            ) && one == other
+        }
+    }
+}
+
+/// Whether a call whose result is thrown away acts on something that the function did not make
+/// itself, and does more than report.
+fn changes_others(function: &Function, call: &Call) -> bool {
+    let Value::Attribute { base, name, .. } = function.value(call.callee) else {
+        return false;
+    };
+    let reports = matches!(
+        name.as_str(),
+        "debug"
+            | "info"
+            | "warning"
+            | "warn"
+            | "error"
+            | "exception"
+            | "critical"
+            | "log"
+            | "write"
+    );
+    !reports
+        && matches!(
+            function.value(*base),
+            Value::Global(_)
+                | Value::Captured(_)
+                | Value::Imported { .. }
+                | Value::Read(_)
+                | Value::Parameter(_)
+                | Value::Attribute { .. }
+        )
+}
+
+/// Whether a value is made where it stands, and not loaded from where it already was.
+fn is_made(function: &Function, value: ValueId, depth: u32) -> bool {
+    match function.value(value) {
+        Value::Call(_) | Value::Container { .. } => true,
+        Value::Join(list) => {
+            depth < 4
+                && function
+                    .list(*list)
+                    .iter()
+                    .any(|&it| is_made(function, it, depth + 1))
+        }
+        _ => false,
     }
 }

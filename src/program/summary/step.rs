@@ -61,6 +61,16 @@ impl Summaries<'_> {
                     }
                 }
             }
+            OpKind::DeleteVariable { variable } => {
+                if let Some(place) = self.variable_place(walk, variable) {
+                    let access = PlaceAccess {
+                        acts: Access::Delete,
+                        ..PlaceAccess::plain(place, Access::Delete)
+                    };
+                    self.record(walk, index, Action::Access(access));
+                }
+            }
+            OpKind::Recall { .. } => {}
             OpKind::ItemRead { base, .. } => {
                 self.special_method(walk, index, base, "__getitem__");
                 self.contents(walk, index, base, Access::Lookup);
@@ -90,8 +100,9 @@ impl Summaries<'_> {
             OpKind::ItemDelete { base, .. } => {
                 self.special_method(walk, index, base, "__delitem__");
                 self.contents(walk, index, base, Access::Remove);
+                self.drops_lock(walk, index, base);
             }
-            OpKind::Contains { base } => {
+            OpKind::Contains { base, .. } => {
                 self.special_method(walk, index, base, "__contains__");
                 self.contents(walk, index, base, Access::Lookup);
             }

@@ -168,6 +168,22 @@ impl Summaries<'_> {
         false
     }
 
+    /// How many arguments a partial object that is called already has.
+    fn given_before(&mut self, frame: FrameId, call: &Call) -> usize {
+        let callees = self.eval.value(frame, call.callee);
+        let partial = self.eval.arena.members(callees).iter().find_map(|&it| {
+            match *self.eval.arena.get(it) {
+                Object::Partial(maker, made_by) => Some((maker, made_by)),
+                _ => None,
+            }
+        });
+        partial.map_or(0, |(maker, made_by)| {
+            let maker = self.eval.arena.frame_of(maker).function;
+            let made_by = &self.eval.links.function(maker).calls[made_by as usize];
+            made_by.arguments.len.saturating_sub(1) as usize
+        })
+    }
+
     pub(super) fn spawn_arguments(
         &mut self,
         frame: FrameId,
@@ -186,7 +202,8 @@ impl Summaries<'_> {
                 .map(|(_, value)| *value)
         };
         let mut result = SpawnArguments::default();
-        let Some(target) = target_of(function, call, spawn) else {
+        let before = self.given_before(frame, call);
+        let Some(target) = target_of(function, call, spawn, before) else {
             return result;
         };
         let callables = self.eval.value(frame, target);
@@ -324,7 +341,7 @@ impl Summaries<'_> {
             return;
         }
         let call = &walk.function.calls[call_index as usize];
-        if let Some(target) = target_of(walk.function, call, model)
+        if let Some(target) = target_of(walk.function, call, model, 0)
             && !model.shares_thread
             && self.is_dispatched(walk, index, target)
         {
@@ -401,8 +418,14 @@ impl Summaries<'_> {
     }
 }
 
-/// The value that a call makes another thread run.
-fn target_of(function: &Function, call: &Call, spawn: &crate::models::Spawn) -> Option<ValueId> {
+/// The value that a call makes another thread run; `before` arguments were given to the callee
+/// earlier.
+fn target_of(
+    function: &Function,
+    call: &Call,
+    spawn: &crate::models::Spawn,
+    before: usize,
+) -> Option<ValueId> {
     let keyword = spawn.keyword.as_deref().and_then(|name| {
         let mut keywords = call.keywords.iter();
         keywords.find(|(keyword, _)| keyword.as_str() == name)
@@ -410,5 +433,5 @@ fn target_of(function: &Function, call: &Call, spawn: &crate::models::Spawn) -> 
     let positional = function.list(call.arguments);
     keyword
         .map(|(_, value)| *value)
-        .or_else(|| spawn.target.and_then(|at| positional.get(at).copied()))
+        .or_else(|| positional.get(spawn.target?.checked_sub(before)?).copied())
 }
