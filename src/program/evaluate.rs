@@ -66,6 +66,9 @@ const MAX_BINDINGS: u32 = 24;
 const ANSWERS_OF_A_MODULE: u32 = 8_000;
 const ANSWERS_FOR_EACH_CALL: u32 = 20;
 
+/// So many callers of a method are asked what they pass.
+const MAX_CALLERS: usize = 12;
+
 /// Longer chains of questions are cut: the rest is "not known".
 const MAX_QUESTIONS: u32 = 120;
 
@@ -87,6 +90,7 @@ pub struct Evaluator<'p> {
     decorated: FxHashMap<(FunctionId, FrameId), SetId>,
     class_models: FxHashMap<Name, Rc<[&'p ClassModel]>>,
     elements: FxHashMap<ObjectId, SetId>,
+    method_calls: FxHashMap<(ModuleIndex, Name), Rc<[(u32, u32)]>>,
     /// Frames each function has been bound in.
     bindings: FxHashMap<FunctionId, u32>,
     /// How many questions are open.
@@ -111,6 +115,7 @@ impl<'p> Evaluator<'p> {
             decorated: FxHashMap::default(),
             class_models: FxHashMap::default(),
             elements: FxHashMap::default(),
+            method_calls: FxHashMap::default(),
             bindings: FxHashMap::default(),
             depth: 0,
             answers: ANSWERS_OF_A_MODULE,
@@ -1265,11 +1270,85 @@ impl<'p> Evaluator<'p> {
                         }
                     }
                 };
-                let value = self.value(storing, value);
-                all = self.arena.union(all, value);
+                let mut known = self.value(storing, value);
+                if known == SetId::UNKNOWN
+                    && let Value::Parameter(position) = *links.function(function).value(value)
+                {
+                    known = self.passed(storing, function, position);
+                }
+                all = self.arena.union(all, known);
             }
         }
         all
+    }
+
+    /// What callers in the module of a method pass for a parameter: `engine.add(reader)` tells what
+    /// `add` puts into its list. In the methods of the object that made the receiver, `self` is that
+    /// object.
+    fn passed(&mut self, frame: FrameId, method: FunctionId, position: u16) -> SetId {
+        let links = self.links;
+        let Some(own) = links.enclosing_class(method) else {
+            return SetId::UNKNOWN;
+        };
+        let name = links.function(method).name;
+        let maker = self.receiver(frame).and_then(|it| self.owner(it));
+        let made_by = maker.and_then(|it| match *self.arena.get(it) {
+            Object::Instance(class, _) => Some(class),
+            _ => None,
+        });
+        let at = usize::from(position).saturating_sub(1);
+        let mut all = SetId::UNKNOWN;
+        for &(index, call) in self.calls_of(method.module, name).iter() {
+            let caller = FunctionId {
+                module: method.module,
+                index,
+            };
+            let function = links.function(caller);
+            let class = links.enclosing_class(caller);
+            let Some(&argument) = function
+                .list(function.calls[call as usize].arguments)
+                .get(at)
+            else {
+                continue;
+            };
+            if class == Some(own) {
+                continue;
+            }
+            let receiver = maker.filter(|_| class.is_some() && class == made_by);
+            let frame = if function.class.is_some() {
+                self.generic_frame(caller, receiver)
+            } else if index == 0 {
+                self.module_frame(caller.module)
+            } else {
+                self.generic_frame(caller, None)
+            };
+            let value = self.value(frame, argument);
+            all = self.arena.union(all, value);
+        }
+        all
+    }
+
+    /// The calls of methods of a name in a module: by function and call.
+    fn calls_of(&mut self, module: ModuleIndex, name: Name) -> Rc<[(u32, u32)]> {
+        if let Some(known) = self.method_calls.get(&(module, name)) {
+            return Rc::clone(known);
+        }
+        let facts = self.links.module(module);
+        let functions = (0..).zip(&facts.functions);
+        let found: Rc<[(u32, u32)]> = functions
+            .flat_map(|(index, function)| {
+                let calls = (0..).zip(&function.calls);
+                calls
+                    .filter(|(_, call)| {
+                        matches!(function.value(call.callee),
+                            Value::Attribute { name: called, .. } if *called == name)
+                    })
+                    .map(move |(call, _)| (index, call))
+            })
+            .take(MAX_CALLERS)
+            .collect();
+        self.method_calls.insert((module, name), Rc::clone(&found));
+        found
     }
 
     /// What `with ... as x` binds.
