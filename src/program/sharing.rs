@@ -288,7 +288,8 @@ fn serves_requests(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
     })
 }
 
-fn is_thread_identity(
+/// Whether a value is the identity of the thread that runs.
+pub fn is_thread_identity(
     eval: &mut Evaluator<'_>,
     module: ModuleIndex,
     function: &Function,

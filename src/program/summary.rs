@@ -27,6 +27,7 @@ use super::effect::{
 use super::evaluate::{Binding, Evaluator, Target};
 use super::link::Home;
 use super::object::{FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
+use super::sharing;
 use crate::facts::{
     Call, Constant, Control, DirectiveKind, Function, Leak, Literal, Look, OpKind, Update, Value,
     ValueId, Variable,
@@ -230,6 +231,20 @@ impl<'p> Summaries<'p> {
                 self.leak(&mut walk, held, leak);
             }
         }
+        // What was handed in and put into an object of this call is seen by whoever will see that.
+        let handed_in: Vec<(ObjectId, ObjectId)> = walk
+            .stored_in
+            .iter()
+            .filter(|(object, base)| {
+                !self.is_mine(&walk, *object)
+                    && self.exposure_of(&walk, *base) == Some(Exposure::Owned)
+                    && matches!(
+                        self.eval.arena.get(*object),
+                        Object::Instance(..) | Object::Container(..)
+                    )
+            })
+            .copied()
+            .collect();
         let Walk {
             mut summary,
             exposure,
@@ -246,6 +261,10 @@ impl<'p> Summaries<'p> {
             }
         }
         fresh.sort_unstable();
+        let through = handed_in.into_iter();
+        summary
+            .published
+            .extend(through.map(|(object, base)| (object, Exposure::Through(base))));
         summary
             .published
             .sort_unstable_by_key(|(object, _)| *object);

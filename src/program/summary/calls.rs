@@ -140,7 +140,9 @@ impl Summaries<'_> {
                     if let Some(how) = self.exposure_of(walk, owner) {
                         match how {
                             Exposure::Owned => {
-                                walk.exposure.entry(object).or_insert(Exposure::Owned);
+                                if self.is_mine(walk, object) {
+                                    walk.exposure.entry(object).or_insert(Exposure::Owned);
+                                }
                                 walk.stored_in.push((object, owner));
                             }
                             how => {

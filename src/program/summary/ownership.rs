@@ -97,10 +97,14 @@ impl Summaries<'_> {
     pub(super) fn publish(&mut self, walk: &mut Walk<'_>, object: ObjectId, how: Exposure) {
         let mut pending = vec![object];
         let mut seen: FxHashSet<ObjectId> = FxHashSet::default();
+        let first = object;
         while let Some(object) = pending.pop() {
             if !seen.insert(object) {
                 continue;
             }
+            let is_inside = object != first
+                && walk.stored_in.iter().any(|(inner, _)| *inner == object)
+                && matches!(self.eval.arena.get(object), Object::Instance(..));
             match self.eval.arena.get(object).clone() {
                 Object::Bound(receiver, function) => pending.extend([receiver, function]),
                 Object::Method(receiver, _) => pending.push(receiver),
@@ -131,6 +135,8 @@ impl Summaries<'_> {
                     match self.exposure_of(walk, object) {
                         Some(Exposure::Owned) => {}
                         Some(Exposure::Through(_)) if how == Exposure::Shared => {}
+                        // Handed in, and put into what is published: the caller is told.
+                        None if is_inside => {}
                         _ => continue,
                     }
                     walk.exposure.insert(object, how);

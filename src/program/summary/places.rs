@@ -430,7 +430,7 @@ impl Summaries<'_> {
 
     /// Records an access and, when a test decided about it, the two together.
     pub(super) fn act(&mut self, walk: &mut Walk<'_>, index: u32, access: PlaceAccess) {
-        let may_rely = access.access.writes()
+        let may_rely = (access.access.writes() && !self.is_keyed_by_thread(walk, index))
             || access.access == Access::Read
             || access.access == Access::Lookup && self.repeats_a_test(walk, index);
         let (tested, settled) = if may_rely {
@@ -499,6 +499,17 @@ impl Summaries<'_> {
             ..act
         };
         self.record_held(walk, index, Action::Access(access), held);
+    }
+
+    /// Whether an op stores or removes what only the thread that runs asks for.
+    fn is_keyed_by_thread(&mut self, walk: &Walk<'_>, index: u32) -> bool {
+        let (OpKind::ItemWrite { key, .. } | OpKind::ItemDelete { key, .. }) =
+            walk.function.ops[index as usize].kind
+        else {
+            return false;
+        };
+        let module = walk.function_id.module;
+        sharing::is_thread_identity(&mut self.eval, module, walk.function, key)
     }
 
     /// Whether an op loads `base[key]` after a test has asked for the same key.
