@@ -1322,8 +1322,13 @@ impl<'p> Evaluator<'p> {
             } else {
                 self.generic_frame(caller, None)
             };
+            // Objects of the program only: of functions, others may pass more.
             let value = self.value(frame, argument);
-            all = self.arena.union(all, value);
+            let members = self.arena.members(value).to_vec();
+            let is_instance = |it: &ObjectId| matches!(self.arena.get(*it), Object::Instance(..));
+            let instances: Vec<ObjectId> = members.into_iter().filter(is_instance).collect();
+            let instances = self.arena.set(instances);
+            all = self.arena.union(all, instances);
         }
         all
     }
