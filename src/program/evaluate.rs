@@ -66,6 +66,9 @@ const MAX_BINDINGS: u32 = 24;
 const ANSWERS_OF_A_MODULE: u32 = 8_000;
 const ANSWERS_FOR_EACH_CALL: u32 = 20;
 
+/// A call in a module: index of the function, index of the call.
+type CallSite = (u32, u32);
+
 /// So many callers of a method are asked what they pass.
 const MAX_CALLERS: usize = 12;
 
@@ -90,7 +93,7 @@ pub struct Evaluator<'p> {
     decorated: FxHashMap<(FunctionId, FrameId), SetId>,
     class_models: FxHashMap<Name, Rc<[&'p ClassModel]>>,
     elements: FxHashMap<ObjectId, SetId>,
-    method_calls: FxHashMap<(ModuleIndex, Name), Rc<[(u32, u32)]>>,
+    method_calls: FxHashMap<(ModuleIndex, Name), Rc<[CallSite]>>,
     /// Frames each function has been bound in.
     bindings: FxHashMap<FunctionId, u32>,
     /// How many questions are open.
@@ -1334,13 +1337,13 @@ impl<'p> Evaluator<'p> {
     }
 
     /// The calls of methods of a name in a module: by function and call.
-    fn calls_of(&mut self, module: ModuleIndex, name: Name) -> Rc<[(u32, u32)]> {
+    fn calls_of(&mut self, module: ModuleIndex, name: Name) -> Rc<[CallSite]> {
         if let Some(known) = self.method_calls.get(&(module, name)) {
             return Rc::clone(known);
         }
         let facts = self.links.module(module);
         let functions = (0..).zip(&facts.functions);
-        let found: Rc<[(u32, u32)]> = functions
+        let found: Rc<[CallSite]> = functions
             .flat_map(|(index, function)| {
                 let calls = (0..).zip(&function.calls);
                 calls

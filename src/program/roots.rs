@@ -524,9 +524,9 @@ impl Finder<'_> {
         let mut class_entries = Vec::new();
         for id in methods {
             let name = self.links.function(id).name;
-            if !is_public(name.as_str())
-                && !(shared_by_many && self.is_called_from_elsewhere(id, name, &lineage))
-            {
+            let is_entry = is_public(name.as_str())
+                || shared_by_many && self.is_called_from_elsewhere(id, name, &lineage);
+            if !is_entry {
                 continue;
             }
             if self.is_called_under_lock(id, name, &lineage) {
@@ -601,7 +601,8 @@ impl Finder<'_> {
             return;
         }
         let wrapped = sharing::wraps_function(self.links, id);
-        if !wrapped && !(self.links.touches(id) && sharing::is_handed_out(self.links, id)) {
+        let called = wrapped || self.links.touches(id) && sharing::is_handed_out(self.links, id);
+        if !called {
             return;
         }
         if wrapped {
@@ -1221,7 +1222,8 @@ impl Finder<'_> {
     fn is_rooted(&self, object: ObjectId) -> bool {
         let eval = &self.summaries.eval;
         let mut current = Some(object);
-        if let Object::Container(_, Origin::Site { frame, value, .. }) = *eval.arena.get(object)
+        if let Object::Container(_, Origin::Site { frame, value, .. })
+        | Object::Foreign(_, Origin::Site { frame, value, .. }) = *eval.arena.get(object)
             && !self.is_put_somewhere(eval.arena.frame_of(frame).function, value)
         {
             return false;

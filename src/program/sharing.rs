@@ -391,7 +391,7 @@ pub fn is_handed_out(links: Reading<'_>, id: FunctionId) -> bool {
         ..id
     });
     let is_it = |value: &ValueId| *parent.value(*value) == Value::Function(id.index);
-    parent.returns.iter().any(|it| is_it(it))
+    parent.returns.iter().any(is_it)
         || parent.calls.iter().any(|call| {
             parent.list(call.arguments).iter().any(is_it)
                 || call.keywords.iter().any(|(_, value)| is_it(value))

@@ -344,7 +344,9 @@ impl Summaries<'_> {
                     let function = links.function(self.eval.arena.frame_of(frame).function);
                     if value & CALL_ORIGIN != 0 {
                         let call = &function.calls[(value & !CALL_ORIGIN) as usize];
-                        return call.arguments.len == 0 && call.keywords.is_empty();
+                        let constructs =
+                            !matches!(function.value(call.callee), Value::Attribute { .. });
+                        return constructs && call.arguments.len == 0 && call.keywords.is_empty();
                     }
                     matches!(
                         function.value(ValueId(value)),
