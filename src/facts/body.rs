@@ -83,6 +83,10 @@ pub(super) struct LoopFrame<'a> {
     pub taken_before: Vec<u32>,
     /// `with` statements around the loop.
     pub with_depth: usize,
+    /// How many releases in `finally` clauses were around it.
+    pub finally_depth: usize,
+    /// Spellings of the locks that its body releases.
+    pub releases: Vec<&'a str>,
 }
 
 /// An `acquire` whose result has not been looked at yet.
@@ -552,10 +556,15 @@ impl<'a> Walker<'a> {
         let mut cells: Vec<_> = frame.cells.into_iter().collect();
         cells.sort_by_key(|(name, _)| name.as_str());
         frame.function.cells = cells;
+        // Who asks a function with this name to do it gives the lock back.
+        let acquires = frame.function.name.as_str().contains("acquire");
         frame.function.leaks = frame
             .leaks
             .iter()
             .filter(|(taken, _)| {
+                if acquires {
+                    return false;
+                }
                 // Where tests decide on both, they are taken for the same one.
                 let released = frame.released.get(taken.text);
                 released.is_some_and(|conditional| !(taken.conditional && *conditional))

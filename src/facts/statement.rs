@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::body::{Body, ClassScope, Definition, LoopFrame, Walker, range_of};
 use super::expression::{Condition, yields_pairs};
-use super::held::Flow;
+use super::held::{Flow, Taken};
 use super::scope::Names;
 use super::{Class, Constant, Held, Look, OpKind, Update, Value, ValueId, Variable};
 use crate::source::span::Range;
@@ -109,16 +109,7 @@ impl<'a> Walker<'a> {
                 }
             }
             Stmt::Break(_) => {
-                // The way out of the loop leaves the `with` statements inside it.
-                let frame = self.frame();
-                let left = frame
-                    .loops
-                    .last()
-                    .and_then(|it| frame.with_regions.get(it.with_depth).copied());
-                if let Some(from) = left {
-                    self.give_back(from);
-                }
-                let flow = self.frame().flow.clone();
+                let flow = self.flow_out_of_loop();
                 if let Some(frame) = self.frame().loops.last_mut() {
                     frame.breaks.push(flow);
                 }
@@ -148,7 +139,31 @@ impl<'a> Walker<'a> {
         frame.flow.alive = false;
     }
 
-    /// The loop starts over: a lock taken in this iteration leaks.
+    /// The state behind a `break`: the way out of the loop leaves the `with` statements inside it
+    /// and passes the `finally` clauses inside it.
+    fn flow_out_of_loop(&mut self) -> Flow<'a> {
+        let frame = self.frame();
+        let Some(current) = frame.loops.last() else {
+            return frame.flow.clone();
+        };
+        let left = frame.with_regions.get(current.with_depth).copied();
+        let released = frame.finally_releases[current.finally_depth..].to_vec();
+        if let Some(from) = left {
+            self.give_back(from);
+        }
+        if !released.is_empty() {
+            let frame = self.frame();
+            let (given_back, taken) = std::mem::take(&mut frame.flow.taken)
+                .into_iter()
+                .partition(|taken| released.contains(&taken.text));
+            let given_back: Vec<Taken<'a>> = given_back;
+            frame.flow.taken = taken;
+            self.keep_held(|held| given_back.iter().all(|it| it.region != held.region));
+        }
+        self.frame().flow.clone()
+    }
+
+    /// The loop starts over: a lock taken in this iteration leaks if it was to be given back in it.
     fn end_of_iteration(&mut self, exit: Range) {
         let frame = self.frame();
         if !frame.flow.alive {
@@ -159,6 +174,7 @@ impl<'a> Walker<'a> {
         };
         for taken in frame.flow.taken.clone() {
             if !current.taken_before.contains(&taken.region)
+                && current.releases.contains(&taken.text)
                 && !frame.finally_releases.contains(&taken.text)
             {
                 frame.leaks.push((taken, exit));
@@ -572,11 +588,14 @@ impl<'a> Walker<'a> {
             *value = joined;
         }
         let taken_before = self.frame().flow.taken.iter().map(|it| it.region).collect();
+        let releases = self.released_texts(body);
         let frame = self.frame();
         frame.loops.push(LoopFrame {
             breaks: Vec::new(),
             taken_before,
             with_depth: frame.with_regions.len(),
+            finally_depth: frame.finally_releases.len(),
+            releases,
         });
         frame.loop_depth += 1;
         open

@@ -270,6 +270,7 @@ impl<'a> Places<'a> {
     fn guard(&self, records: &[u32]) -> Option<Guard> {
         let mut counts: FxHashMap<u64, (Name, Vec<At>, bool)> = FxHashMap::default();
         let mut sites: Vec<At> = Vec::new();
+        let mut open: Vec<(At, &[Held])> = Vec::new();
         for &it in records {
             let record = &self.records[it as usize];
             if record.in_constructor && record.live.is_empty() {
@@ -277,6 +278,9 @@ impl<'a> Places<'a> {
             }
             if !sites.contains(&record.at) {
                 sites.push(record.at);
+            }
+            if !self.root(it).explicit {
+                open.push((record.at, &record.held));
             }
             for held in &record.held {
                 if !held.covers || held.mode != Mode::Exclusive {
@@ -292,19 +296,26 @@ impl<'a> Places<'a> {
             }
         }
         let total = sites.len();
+        // A site that some callers reach without the lock is not guarded by it: that others come
+        // with a lock of their own says nothing about the place.
+        for (&key, (_, held, _)) in &mut counts {
+            held.retain(|site| {
+                open.iter()
+                    .all(|(at, locks)| at != site || locks.iter().any(|lock| lock.key == key))
+            });
+        }
         let mut candidates: Vec<_> = counts.into_iter().collect();
         candidates.sort_by_key(|(key, (_, held, _))| (std::cmp::Reverse(held.len()), *key));
         let (key, (words, held, writes)) = candidates.into_iter().next()?;
         // Guarded: at least two accesses and at least half of all hold the lock, one of them
         // writing.
-        (writes && held.len() * 2 >= total && held.len() >= 2 || (writes && total == 2)).then_some(
-            Guard {
-                key,
-                words,
-                held: held.len(),
-                total,
-            },
-        )
+        let most = held.len() * 2 >= total && held.len() >= 2;
+        (writes && (most || (total == 2 && held.len() == 1))).then_some(Guard {
+            key,
+            words,
+            held: held.len(),
+            total,
+        })
     }
 
     /// What goes wrong when `a` and `b` happen in parallel; `a` is where to act.
@@ -404,7 +415,13 @@ impl<'a> Places<'a> {
                 {
                     return Some(Defect::UnguardedWrite);
                 }
-                if one.own && x.access == Access::Write && !y.access.writes() && explicit {
+                let is_flag = x.constant && y.look != Look::Use;
+                if one.own
+                    && x.access == Access::Write
+                    && !y.access.writes()
+                    && explicit
+                    && !is_flag
+                {
                     return Some(Defect::PublishedBeforeInit);
                 }
                 // What one call stores for itself on leaving, another one has replaced.
@@ -466,6 +483,16 @@ impl<'a> Places<'a> {
         records: &[u32],
     ) -> Option<Defect> {
         if let Slot::Field(_) = x.place.slot {
+            // An attribute that no lock guards, of an object whose class says nothing of threads, is
+            // settled by whoever uses the object.
+            let is_offered = self.roots[one.root as usize].group.is_some();
+            if !explicit && one.on_instance && !is_offered && guard.is_none() {
+                return None;
+            }
+            // A flag that ends the loop whose condition it is.
+            if x.fills && x.constant && one.in_loop {
+                return None;
+            }
             if x.fills && !x.constant {
                 return (explicit || (x.identity && !x.cached)).then_some(Defect::LazyInit);
             }
@@ -481,7 +508,8 @@ impl<'a> Places<'a> {
         }
         // Contents: the act must be able to fail or to overwrite. What any caller may compute
         // again is as good as what it overwrites.
-        if !explicit && x.refills() && !x.identity && !x.piecemeal {
+        let adds_to_set = x.acts == Access::Add && x.container == Some(ContainerKind::Set);
+        if !explicit && (x.refills() && !x.identity && !x.piecemeal || adds_to_set) {
             return None;
         }
         match y.access {

@@ -250,6 +250,8 @@ pub struct Spawn {
     pub at: At,
     /// The thread, future or pool to wait for.
     pub handles: Vec<ObjectId>,
+    /// The object that is the thread, which starts once in its life.
+    pub thread: Option<ObjectId>,
     /// More than one of it may run at a time.
     pub many: bool,
     /// How often: one a start, or any number.

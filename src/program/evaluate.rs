@@ -5,6 +5,7 @@
 //! and may miss stores from outside the class; an empty set means "not known", and whoever gets
 //! it stays silent. Cycles are cut by answering "not known" while a question is open.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -15,7 +16,9 @@ use super::object::{
     SetId,
 };
 use super::reading::Reading;
-use crate::facts::{Call, Constant, Literal, OpKind, ParameterKind, Value, ValueId, Variable};
+use crate::facts::{
+    Call, Constant, Function, Literal, OpKind, ParameterKind, Value, ValueId, Variable,
+};
 use crate::models::{CallModel, ClassModel, Models};
 use crate::source::name::Name;
 
@@ -72,6 +75,9 @@ type CallSite = (u32, u32);
 /// So many callers of a method are asked what they pass.
 const MAX_CALLERS: usize = 12;
 
+/// Objects that are found in more places than this are taken to be in the first ones.
+const MAX_HOLDERS: usize = 8;
+
 /// Longer chains of questions are cut: the rest is "not known".
 const MAX_QUESTIONS: u32 = 120;
 
@@ -94,6 +100,11 @@ pub struct Evaluator<'p> {
     class_models: FxHashMap<Name, Rc<[&'p ClassModel]>>,
     elements: FxHashMap<ObjectId, SetId>,
     method_calls: FxHashMap<(ModuleIndex, Name), Rc<[CallSite]>>,
+    /// Where objects that a function makes and hands back were found: objects, classes and modules
+    /// that keep one made there.
+    holders: FxHashMap<ObjectId, Vec<ObjectId>>,
+    /// Of functions: the values that they make, return and keep nowhere.
+    handed_back: RefCell<FxHashMap<FunctionId, Rc<[ValueId]>>>,
     /// Frames each function has been bound in.
     bindings: FxHashMap<FunctionId, u32>,
     /// How many questions are open.
@@ -119,6 +130,8 @@ impl<'p> Evaluator<'p> {
             class_models: FxHashMap::default(),
             elements: FxHashMap::default(),
             method_calls: FxHashMap::default(),
+            holders: FxHashMap::default(),
+            handed_back: RefCell::default(),
             bindings: FxHashMap::default(),
             depth: 0,
             answers: ANSWERS_OF_A_MODULE,
@@ -635,6 +648,10 @@ impl<'p> Evaluator<'p> {
             None => self.star_or_builtin(module, name),
         };
         self.globals.insert((module, name), result);
+        if links.global(module, name).is_some() {
+            let holder = self.arena.object(Object::Module(module));
+            self.hold(holder, result);
+        }
         result
     }
 
@@ -772,7 +789,78 @@ impl<'p> Evaluator<'p> {
         self.attributes.insert((object, name), SetId::UNKNOWN);
         let result = self.find_attribute(object, name);
         self.attributes.insert((object, name), result);
+        if matches!(
+            self.arena.get(object),
+            Object::Instance(..) | Object::Class(_)
+        ) {
+            self.hold(object, result);
+        }
         result
+    }
+
+    /// Notes who keeps those objects that their makers hand back.
+    fn hold(&mut self, holder: ObjectId, set: SetId) {
+        for object in self.arena.members(set).to_vec() {
+            if let Some(Origin::Site { frame, value, .. }) = self.arena.origin(object)
+                && self.is_handed_back(frame, value)
+            {
+                let holders = self.holders.entry(object).or_default();
+                if !holders.contains(&holder) && holders.len() < MAX_HOLDERS {
+                    holders.push(holder);
+                }
+            }
+        }
+    }
+
+    /// Whether the function that makes an object returns it and does not keep it.
+    fn is_handed_back(&self, frame: FrameId, site: u32) -> bool {
+        let id = self.arena.frame_of(frame).function;
+        if id.module == u32::MAX || id.index == 0 {
+            return false;
+        }
+        let made = made_value(self.links.function(id), site);
+        self.handed_back(id).contains(&made)
+    }
+
+    /// The values that a function may make, return and keep nowhere.
+    fn handed_back(&self, id: FunctionId) -> Rc<[ValueId]> {
+        if let Some(known) = self.handed_back.borrow().get(&id) {
+            return Rc::clone(known);
+        }
+        let function = self.links.function(id);
+        let returned = function
+            .returns
+            .iter()
+            .flat_map(|it| match function.value(*it) {
+                Value::Join(list) => function.list(*list),
+                _ => std::slice::from_ref(it),
+            });
+        let found: Rc<[ValueId]> = returned
+            .copied()
+            .filter(|&it| {
+                matches!(
+                    function.value(it),
+                    Value::Call(_) | Value::Container { .. } | Value::Combined(_)
+                ) && !is_kept(function, it)
+            })
+            .collect();
+        self.handed_back.borrow_mut().insert(id, Rc::clone(&found));
+        found
+    }
+
+    /// The objects that a call in a frame makes, returns and keeps nowhere.
+    pub fn made_for_caller(&mut self, callee: FrameId) -> Vec<ObjectId> {
+        let id = self.arena.frame_of(callee).function;
+        let values = self.handed_back(id);
+        let mut found = Vec::new();
+        for &value in values.iter() {
+            let set = self.value(callee, value);
+            let members = self.arena.members(set).iter();
+            found.extend(members.copied().filter(|&it| {
+                matches!(self.arena.origin(it), Some(Origin::Site { frame, .. }) if frame == callee)
+            }));
+        }
+        found
     }
 
     fn find_attribute(&mut self, object: ObjectId, name: Name) -> SetId {
@@ -1165,6 +1253,7 @@ impl<'p> Evaluator<'p> {
         let result = self.find_elements(object);
         self.depth -= 1;
         self.elements.insert(object, result);
+        self.hold(object, result);
         result
     }
 
@@ -1869,12 +1958,27 @@ impl<'p> Evaluator<'p> {
         )
     }
 
-    /// The object in whose method or constructor another object was made.
+    /// The object that holds another one: the one in whose method or constructor it was made, when
+    /// that keeps it. What a method makes and only returns belongs to whoever called it; of that,
+    /// the object in whose attribute it was found.
     pub fn owner(&self, object: ObjectId) -> Option<ObjectId> {
-        let Origin::Site { frame, .. } = self.arena.origin(object)? else {
+        let Origin::Site { frame, value, .. } = self.arena.origin(object)? else {
             return None;
         };
-        self.receiver(frame)
+        if let Some(&[holder, ..]) = self.holders.get(&object).map(Vec::as_slice) {
+            return Some(holder);
+        }
+        let receiver = self.receiver(frame)?;
+        (!self.is_handed_back(frame, value)).then_some(receiver)
+    }
+
+    /// The same, for code that runs on `viewer`: of several objects that hold one made at the same
+    /// place, it knows its own.
+    pub fn owner_for(&self, viewer: Option<ObjectId>, object: ObjectId) -> Option<ObjectId> {
+        match (viewer, self.holders.get(&object)) {
+            (Some(viewer), Some(holders)) if holders.contains(&viewer) => Some(viewer),
+            _ => self.owner(object),
+        }
     }
 
     /// The `self` of a frame.
@@ -1914,4 +2018,37 @@ fn builtin_container(name: &str) -> Option<Literal> {
         | "builtins.filter" => Literal::Generator,
         _ => return None,
     })
+}
+
+/// The value that stands for an object at its allocation site.
+pub fn made_value(function: &Function, site: u32) -> ValueId {
+    if site & CALL_ORIGIN == 0 {
+        ValueId(site)
+    } else {
+        function.calls[(site & !CALL_ORIGIN) as usize].result
+    }
+}
+
+/// Whether a function keeps a value: stores it, hands it on, or lets a nested function see it.
+pub fn is_kept(function: &Function, value: ValueId) -> bool {
+    let holds = |list: &[ValueId]| list.contains(&value);
+    function
+        .cells
+        .iter()
+        .any(|(_, values)| values.contains(&value))
+        || function.ops.iter().any(|op| match &op.kind {
+            OpKind::Write { value: stored, .. }
+            | OpKind::WriteVariable { value: stored, .. }
+            | OpKind::ItemWrite { value: stored, .. } => *stored == value,
+            OpKind::Call(call) => {
+                let call = &function.calls[*call as usize];
+                holds(function.list(call.arguments))
+                    || call.keywords.iter().any(|(_, argument)| *argument == value)
+            }
+            _ => false,
+        })
+        || function.values.iter().any(|it| match it {
+            Value::Container { elements, .. } => holds(function.list(*elements)),
+            _ => false,
+        })
 }

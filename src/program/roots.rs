@@ -73,6 +73,10 @@ pub struct Root {
     pub live: Vec<u32>,
     /// What to wait for.
     pub handles: Vec<u64>,
+    /// The object that is the thread, which starts once in its life.
+    pub thread: Option<u64>,
+    /// It may still run when what started it has returned.
+    pub outlives: bool,
 }
 
 /// A lock that is held, in terms that compare across modules.
@@ -131,6 +135,8 @@ pub struct Record {
     pub many: bool,
     /// Callers of a library can meet at the object.
     pub rooted: bool,
+    /// It is an attribute of an instance, not of a module, class or function.
+    pub on_instance: bool,
 }
 
 /// What was found in one module.
@@ -167,6 +173,7 @@ impl Shared {
 }
 
 struct Entry {
+    function: FunctionId,
     frame: FrameId,
     kind: RootKind,
     many: bool,
@@ -179,6 +186,18 @@ struct Entry {
     interrupt: bool,
     entered: bool,
     spawn: Option<At>,
+}
+
+/// A start of a thread.
+struct Start {
+    /// The root that starts it.
+    parent: u32,
+    /// Which of its starts.
+    number: u32,
+    /// The thread may still run when the entry has returned.
+    outlives: bool,
+    /// How many threads are between the entry and this one.
+    depth: u32,
 }
 
 /// Finds the roots of a module and what they do.
@@ -242,7 +261,11 @@ impl Finder<'_> {
         // A module of a package that can also be run is imported all the same.
         let closed = (program && !self.is_importable()) || self.is_beside_script();
         let test = sharing::is_test_path(&facts.path);
-        let callers = if closed || test || self.options.callers == Callers::Single {
+        let callers = if closed
+            || test
+            || self.options.callers == Callers::Single
+            || self.is_for_event_loops()
+        {
             Callers::Single
         } else {
             Callers::Many
@@ -251,6 +274,10 @@ impl Finder<'_> {
         if program || self.body_may_spawn() || self.body_sets_thread_local() {
             let frame = self.summaries.eval.module_frame(self.module);
             entries.push(Entry {
+                function: FunctionId {
+                    module: self.module,
+                    index: 0,
+                },
                 frame,
                 kind: RootKind::Main,
                 many: false,
@@ -290,6 +317,63 @@ impl Finder<'_> {
         for entry in entries {
             self.run_entry(&entry);
         }
+        self.leave_to_program();
+    }
+
+    /// What a program starts on a thread of its own, or calls with its lock held, is not there for
+    /// callers.
+    fn leave_to_program(&mut self) {
+        let roots = &self.result.roots;
+        let started: FxHashSet<FunctionId> = roots
+            .iter()
+            .filter(|root| root.kind == RootKind::Thread && root.explicit && !root.interrupt)
+            .map(|root| root.function)
+            .collect();
+        let helpers = self.called_under_lock();
+        self.result.records.retain(|record| {
+            let root = &roots[record.root as usize];
+            root.explicit
+                || root.kind == RootKind::Thread
+                || !(started.contains(&root.function)
+                    || root.group.is_some() && helpers.contains(&root.function))
+        });
+    }
+
+    /// Functions that the module itself calls only while it holds a lock, directly or through
+    /// others of which that is true. Public names of such helpers are for subclasses, not for
+    /// callers without the lock.
+    fn called_under_lock(&self) -> FxHashSet<FunctionId> {
+        let summaries = &self.summaries;
+        let locked = &summaries.locked_calls;
+        let unlocked = &summaries.unlocked_calls;
+        // Reached from a call under a lock.
+        let mut reached: FxHashSet<FunctionId> = locked.iter().map(|(_, callee)| *callee).collect();
+        let mut grown = !reached.is_empty();
+        while grown {
+            let more: Vec<FunctionId> = unlocked
+                .iter()
+                .filter(|(caller, callee)| reached.contains(caller) && !reached.contains(callee))
+                .map(|(_, callee)| *callee)
+                .collect();
+            grown = !more.is_empty();
+            reached.extend(more);
+        }
+        // And from nowhere else.
+        let mut shrunk = !reached.is_empty();
+        while shrunk {
+            let open: Vec<FunctionId> = unlocked
+                .iter()
+                .filter(|(caller, callee)| {
+                    reached.contains(callee) && caller != callee && !reached.contains(caller)
+                })
+                .map(|(_, callee)| *callee)
+                .collect();
+            shrunk = !open.is_empty();
+            for function in open {
+                reached.remove(&function);
+            }
+        }
+        reached
     }
 
     /// A module of a package that does its own work only when it is run.
@@ -309,6 +393,26 @@ impl Finder<'_> {
         let path = &self.links.module(self.module).path;
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         self.links.is_script_folder(folder)
+    }
+
+    /// A module with coroutines that knows nothing of threads is called by the tasks of one loop.
+    fn is_for_event_loops(&self) -> bool {
+        let facts = self.links.module(self.module);
+        let is_about_threads = |name: &str| {
+            let first = name.split('.').next().unwrap_or_default();
+            matches!(
+                first,
+                "threading" | "_thread" | "concurrent" | "multiprocessing" | "queue"
+            )
+        };
+        facts.functions.iter().any(|it| it.is_async)
+            && !facts.functions.iter().any(|function| {
+                function.values.iter().any(|value| match value {
+                    Value::Module(name) => is_about_threads(name.as_str()),
+                    Value::Imported { module, .. } => is_about_threads(module.as_str()),
+                    _ => false,
+                })
+            })
     }
 
     fn body_may_spawn(&self) -> bool {
@@ -369,6 +473,7 @@ impl Finder<'_> {
                 .object(Object::Instance(class, origin));
             let frame = self.summaries.eval.generic_frame(id, Some(object));
             entries.push(Entry {
+                function: id,
                 frame,
                 kind: RootKind::Thread,
                 many: true,
@@ -406,6 +511,7 @@ impl Finder<'_> {
                 }
                 let entry_frame = self.summaries.eval.generic_frame(id, None);
                 entries.push(Entry {
+                    function: id,
                     frame: entry_frame,
                     kind: RootKind::Thread,
                     many: spawn.threads == Threads::Many && !spawn.shares_thread,
@@ -450,6 +556,7 @@ impl Finder<'_> {
                     ));
                     let frame = self.summaries.eval.generic_frame(id, Some(object));
                     entries.push(Entry {
+                        function: id,
                         frame,
                         kind: RootKind::Thread,
                         many: how.threads == Threads::Many,
@@ -552,6 +659,7 @@ impl Finder<'_> {
             in_groups.insert(id);
             let is_async = self.links.function(id).is_async;
             entries.push(Entry {
+                function: id,
                 frame,
                 kind: if callers_of_class == Callers::Many {
                     RootKind::Caller
@@ -620,6 +728,7 @@ impl Finder<'_> {
         }
         let frame = self.summaries.eval.generic_frame(id, None);
         entries.push(Entry {
+            function: id,
             frame,
             kind: RootKind::Caller,
             many: true,
@@ -697,6 +806,7 @@ impl Finder<'_> {
         }
         let frame = self.called_frame(id, receiver);
         entries.push(Entry {
+            function: id,
             frame,
             kind: if callers == Callers::Many {
                 RootKind::Caller
@@ -885,12 +995,11 @@ impl Finder<'_> {
             _ => Follow::Package,
         };
         let summary = self.summaries.summary(entry.frame);
-        let function = self.summaries.eval.arena.frame_of(entry.frame).function;
         let tree = (u64::from(self.module) << 32) | self.result.roots.len() as u64;
         let root = u32::try_from(self.result.roots.len()).unwrap_or(u32::MAX);
         self.result.roots.push(Root {
             kind: entry.kind,
-            function,
+            function: entry.function,
             spawn: entry.spawn,
             runs_as: Name::new(entry.runs_as),
             many: entry.many,
@@ -904,28 +1013,30 @@ impl Finder<'_> {
             parent: None,
             live: Vec::new(),
             handles: Vec::new(),
+            thread: None,
+            outlives: true,
         });
         let distinct: Vec<ObjectId> = entry.distinct_self.into_iter().collect();
-        self.record_all(root, &summary.effects, &distinct);
+        let on = self.summaries.eval.receiver(entry.frame);
+        self.record_all(root, on, &summary.effects, &distinct);
         // What the program runs on threads itself is followed wherever it leads.
         self.summaries.follow = Follow::Package;
         let spawns = summary.spawns.clone();
         for (number, spawn) in spawns.iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(0);
-            self.run_spawn(root, number, spawn, entry, tree, 0);
+            let outlives = summary.left_live.contains(&number);
+            let start = Start {
+                parent: root,
+                number,
+                outlives,
+                depth: 0,
+            };
+            self.run_spawn(&start, spawn, entry, tree);
         }
     }
 
-    fn run_spawn(
-        &mut self,
-        parent: u32,
-        number: u32,
-        spawn: &Spawn,
-        entry: &Entry,
-        tree: u64,
-        depth: u32,
-    ) {
-        if depth >= MAX_NESTING {
+    fn run_spawn(&mut self, start: &Start, spawn: &Spawn, entry: &Entry, tree: u64) {
+        if start.depth >= MAX_NESTING {
             self.result.cuts += 1;
             return;
         }
@@ -933,6 +1044,7 @@ impl Finder<'_> {
             return;
         }
         let handles: Vec<u64> = spawn.handles.iter().map(|&it| self.key(it)).collect();
+        let thread = spawn.thread.map(|it| self.key(it));
         let first = spawn
             .targets
             .first()
@@ -951,9 +1063,11 @@ impl Finder<'_> {
             entry: tree,
             group: entry.group,
             callers: entry.callers,
-            parent: Some((parent, number)),
+            parent: Some((start.parent, start.number)),
             live: spawn.live.clone(),
             handles,
+            thread,
+            outlives: start.outlives,
         });
         for &(object, method) in &spawn.methods {
             self.thread_method(root, spawn, object, method);
@@ -961,9 +1075,16 @@ impl Finder<'_> {
         let mut nested = 0;
         for &target in &spawn.targets {
             let summary = self.summaries.summary(target);
-            self.record_all(root, &summary.effects, &spawn.distinct);
-            for inner in &summary.spawns.clone() {
-                self.run_spawn(root, nested, inner, entry, tree, depth + 1);
+            let on = self.summaries.eval.receiver(target);
+            self.record_all(root, on, &summary.effects, &spawn.distinct);
+            for (number, inner) in (0..).zip(&summary.spawns.clone()) {
+                let start = Start {
+                    parent: root,
+                    number: nested,
+                    outlives: start.outlives || summary.left_live.contains(&number),
+                    depth: start.depth + 1,
+                };
+                self.run_spawn(&start, inner, entry, tree);
                 nested += 1;
             }
         }
@@ -1000,6 +1121,7 @@ impl Finder<'_> {
                 in_loop: false,
                 many: false,
                 rooted: true,
+                on_instance: false,
             });
         }
     }
@@ -1058,7 +1180,13 @@ impl Finder<'_> {
     }
 
     /// Records what a root does, with what its events and barriers order.
-    fn record_all(&mut self, root: u32, effects: &[Effect], distinct: &[ObjectId]) {
+    fn record_all(
+        &mut self,
+        root: u32,
+        on: Option<ObjectId>,
+        effects: &[Effect],
+        distinct: &[ObjectId],
+    ) {
         let steps = Steps::of(effects, &mut self.summaries);
         let many = self.result.roots[root as usize].many;
         for (index, event, in_loop) in steps.sets(effects) {
@@ -1070,7 +1198,7 @@ impl Finder<'_> {
         }
         for (index, effect) in effects.iter().enumerate() {
             let before = self.result.records.len();
-            self.record(root, effect, distinct);
+            self.record(root, on, effect, distinct);
             if self.result.records.len() == before || steps.is_empty() {
                 continue;
             }
@@ -1115,7 +1243,8 @@ impl Finder<'_> {
         }
     }
 
-    fn record(&mut self, root: u32, effect: &Effect, distinct: &[ObjectId]) {
+    /// Adds an effect of a function that a root runs `on` an object.
+    fn record(&mut self, root: u32, on: Option<ObjectId>, effect: &Effect, distinct: &[ObjectId]) {
         if self.is_known_of_callers(root, effect) {
             return;
         }
@@ -1193,12 +1322,16 @@ impl Finder<'_> {
         let many = object.is_some_and(|object| self.summaries.is_many(object))
             || matches!(effect.action, Action::Acquire { lock, .. } if self.is_any_of_its_class(lock));
         let finished = effect.finished.iter().map(|&it| self.key(it)).collect();
-        let rooted = object.is_none_or(|object| self.is_rooted(object));
+        let on_instance = object.is_some_and(|object| {
+            matches!(self.summaries.eval.arena.get(object), Object::Instance(..))
+        });
+        let rooted = object.is_none_or(|object| self.is_rooted(object, on));
         self.result.records.push(Record {
             root,
             action: effect.action.clone(),
             key,
             rooted,
+            on_instance,
             owner,
             words,
             at: effect.at,
@@ -1219,7 +1352,7 @@ impl Finder<'_> {
     /// Whether callers of a library can meet at an object: a module, a class or an object that
     /// callers share holds it, directly or through its owner. What a call makes for itself and
     /// hands to nobody we know of is not met.
-    fn is_rooted(&self, object: ObjectId) -> bool {
+    fn is_rooted(&self, object: ObjectId, on: Option<ObjectId>) -> bool {
         let eval = &self.summaries.eval;
         let mut current = Some(object);
         if let Object::Container(_, Origin::Site { frame, value, .. })
@@ -1241,7 +1374,7 @@ impl Finder<'_> {
                     {
                         return true;
                     }
-                    current = eval.owner(it);
+                    current = eval.owner_for(on, it);
                 }
                 Object::Variables(frame)
                     if self.is_around_wrapper(eval.arena.frame_of(*frame).function) =>
@@ -1249,7 +1382,7 @@ impl Finder<'_> {
                     return true;
                 }
                 Object::Variables(frame) => current = eval.receiver(*frame),
-                _ => return true,
+                _ => return eval.arena.origin(it) != Some(Origin::Assumed { shared: false }),
             }
         }
         false
@@ -1646,6 +1779,10 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
     if a.root == b.root {
         return one.many && !(a.distinct || b.distinct) && !(a.own && b.own);
     }
+    let starts_once = |root: &Root| root.thread.is_some() && !root.many;
+    if starts_once(one) && starts_once(other) && one.thread == other.thread {
+        return false;
+    }
     if one.entry == other.entry {
         return parallel_in_tree(roots, a, b);
     }
@@ -1662,8 +1799,9 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
         if waits(a, other) || waits(b, one) {
             return false;
         }
-        let threads = one.kind == RootKind::Thread || other.kind == RootKind::Thread;
-        return threads || one.callers == Callers::Many;
+        // One caller has waited for a thread before it calls again.
+        let outlives = |root: &Root| root.kind == RootKind::Thread && root.outlives;
+        return outlives(one) || outlives(other) || one.callers == Callers::Many;
     }
     one.callers == Callers::Many && other.callers == Callers::Many
 }
@@ -1717,8 +1855,8 @@ fn parallel_in_tree(roots: &[Root], a: &Record, b: &Record) -> bool {
 }
 
 fn is_public(name: &str) -> bool {
-    // Who finalizes an object is nobody's caller.
-    name != "__del__"
+    // Who finalizes an object is nobody's caller, and a constructor has it to itself.
+    !matches!(name, "__del__" | "__post_init__" | "__setstate__")
         && (!name.starts_with('_') || (name.starts_with("__") && name.ends_with("__")))
 }
 

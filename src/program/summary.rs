@@ -24,9 +24,9 @@ use super::atomicity::{self, Access};
 use super::effect::{
     Action, At, Effect, Exposure, HeldLock, Mode, Place, PlaceAccess, Slot, Spawn, Summary,
 };
-use super::evaluate::{Binding, Evaluator, Target};
+use super::evaluate::{Binding, Evaluator, Target, is_kept, made_value};
 use super::link::Home;
-use super::object::{FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
+use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
 use super::sharing;
 use crate::facts::{
     Call, Constant, Control, DirectiveKind, Function, Leak, Literal, Look, OpKind, Update, Value,
@@ -99,6 +99,12 @@ pub struct Summaries<'p> {
     pub cleared: FxHashSet<ObjectId>,
     /// Who calls whom.
     pub edges: FxHashSet<(FunctionId, FunctionId)>,
+    /// Whether instances of a class have other attributes in each thread.
+    local_classes: FxHashMap<ClassId, bool>,
+    /// Who calls whom and holds a lock of its own there.
+    pub locked_calls: FxHashSet<(FunctionId, FunctionId)>,
+    /// Who calls whom in the module and does not.
+    pub unlocked_calls: FxHashSet<(FunctionId, FunctionId)>,
     empty_locks: Rc<[HeldLock]>,
     empty_live: Rc<[u32]>,
     empty_objects: Rc<[ObjectId]>,
@@ -152,6 +158,9 @@ impl<'p> Summaries<'p> {
             budget,
             cleared: FxHashSet::default(),
             edges: FxHashSet::default(),
+            locked_calls: FxHashSet::default(),
+            local_classes: FxHashMap::default(),
+            unlocked_calls: FxHashSet::default(),
             empty_locks: Rc::from([]),
             empty_live: Rc::from([]),
             empty_objects: Rc::from([]),
@@ -226,6 +235,7 @@ impl<'p> Summaries<'p> {
                 break;
             }
         }
+        let returned = self.returned_objects(&walk);
         for leak in &function.leaks {
             for held in self.locks_of(frame, leak.lock, 0) {
                 self.leak(&mut walk, held, leak);
@@ -260,7 +270,9 @@ impl<'p> Summaries<'p> {
                 how => summary.published.push((object, how)),
             }
         }
+        fresh.extend(returned);
         fresh.sort_unstable();
+        fresh.dedup();
         let through = handed_in.into_iter();
         summary
             .published
@@ -273,6 +285,25 @@ impl<'p> Summaries<'p> {
         summary.finished = finished;
         summary.left_held = self.left_held(frame, function, extra_held);
         summary
+    }
+
+    /// What a call makes, shows nobody, and returns: with what was put into it.
+    fn returned_objects(&mut self, walk: &Walk<'_>) -> Vec<ObjectId> {
+        let set = self.eval.returned(walk.frame);
+        let mut pending = self.eval.arena.members(set).to_vec();
+        let mut found: Vec<ObjectId> = Vec::new();
+        while let Some(object) = pending.pop() {
+            if found.contains(&object) || self.exposure_of(walk, object) != Some(Exposure::Owned) {
+                continue;
+            }
+            found.push(object);
+            if matches!(self.eval.arena.get(object), Object::Container(..)) {
+                let inside = self.eval.arena.set(vec![object]);
+                let inside = self.eval.elements_of_set(inside);
+                pending.extend_from_slice(self.eval.arena.members(inside));
+            }
+        }
+        found
     }
 
     fn leak(&mut self, walk: &mut Walk<'_>, held: HeldLock, leak: &Leak) {
@@ -466,39 +497,6 @@ fn is_built_after(function: &Function, index: u32, slot: Slot) -> bool {
                 Value::Attribute { base, .. } => is_load(*base),
                 _ => false,
             },
-            _ => false,
-        })
-}
-
-/// The value that stands for an object at its allocation site.
-fn made_value(function: &Function, site: u32) -> ValueId {
-    if site & CALL_ORIGIN == 0 {
-        ValueId(site)
-    } else {
-        function.calls[(site & !CALL_ORIGIN) as usize].result
-    }
-}
-
-/// Whether a function keeps a value: stores it, hands it on, or lets a nested function see it.
-fn is_kept(function: &Function, value: ValueId) -> bool {
-    let holds = |list: &[ValueId]| list.contains(&value);
-    function
-        .cells
-        .iter()
-        .any(|(_, values)| values.contains(&value))
-        || function.ops.iter().any(|op| match &op.kind {
-            OpKind::Write { value: stored, .. }
-            | OpKind::WriteVariable { value: stored, .. }
-            | OpKind::ItemWrite { value: stored, .. } => *stored == value,
-            OpKind::Call(call) => {
-                let call = &function.calls[*call as usize];
-                holds(function.list(call.arguments))
-                    || call.keywords.iter().any(|(_, argument)| *argument == value)
-            }
-            _ => false,
-        })
-        || function.values.iter().any(|it| match it {
-            Value::Container { elements, .. } => holds(function.list(*elements)),
             _ => false,
         })
 }

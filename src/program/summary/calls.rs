@@ -70,6 +70,13 @@ impl Summaries<'_> {
         false
     }
 
+    /// What a callee that is not looked at makes and hands back belongs to its caller.
+    fn own_results(&mut self, walk: &mut Walk<'_>, callee: FrameId) {
+        for object in self.eval.made_for_caller(callee) {
+            walk.exposure.entry(object).or_insert(Exposure::Owned);
+        }
+    }
+
     /// Adds what a callee does.
     pub(super) fn compose(&mut self, walk: &mut Walk<'_>, index: u32, callee: FrameId) {
         let held = self.held_at(walk, index);
@@ -86,13 +93,21 @@ impl Summaries<'_> {
     ) {
         let called = self.eval.arena.frame_of(callee).function;
         self.edges.insert((walk.function_id, called));
+        let is_locked = held_here.iter().any(|held| held.mode == Mode::Exclusive);
+        if is_locked {
+            self.locked_calls.insert((walk.function_id, called));
+        } else if called.module == self.module {
+            self.unlocked_calls.insert((walk.function_id, called));
+        }
         if !self.follows(called) {
+            self.own_results(walk, callee);
             return;
         }
         let locked = self.locked;
         self.locked |= !held_here.is_empty();
         if !self.locked && self.follow != Follow::Package && self.is_said_elsewhere(callee, called)
         {
+            self.own_results(walk, callee);
             return;
         }
         let summary = self.summary(callee);
@@ -127,10 +142,25 @@ impl Summaries<'_> {
             walk.exposure.entry(object).or_insert(Exposure::Owned);
         }
         self.composed += summary.effects.len();
+        let handed_on: Vec<ObjectId> = summary
+            .published
+            .iter()
+            .filter(|(_, how)| *how == Exposure::Shared)
+            .map(|(object, _)| *object)
+            .collect();
         for effect in &summary.effects {
             if walk.summary.effects.len() > MAX_EFFECTS {
                 walk.summary.cut = true;
                 break;
+            }
+            // What nobody else sees is of interest once the callee has handed it to a thread.
+            if let Action::Access(access) = effect.action
+                && effect.exposure == Exposure::Shared
+                && !effect.own
+                && self.seen_by(walk, access.place.object).is_none()
+                && !self.is_among(access.place.object, &handed_on)
+            {
+                continue;
             }
             self.compose_effect(walk, index, effect, offset, via, &held_here);
         }
@@ -181,6 +211,24 @@ impl Summaries<'_> {
         for &finished in &summary.finished {
             self.finish(walk, finished);
         }
+    }
+
+    /// Whether an object, or one that holds it, is one of some.
+    fn is_among(&self, object: ObjectId, some: &[ObjectId]) -> bool {
+        let mut current = Some(object);
+        for _ in 0..12 {
+            let Some(it) = current.filter(|_| !some.is_empty()) else {
+                return false;
+            };
+            if some.contains(&it) {
+                return true;
+            }
+            current = match self.eval.arena.get(it) {
+                Object::Variables(frame) => self.eval.receiver(*frame),
+                _ => self.eval.owner(it),
+            };
+        }
+        false
     }
 
     /// Whether a loop makes the object anew each time round.
@@ -399,6 +447,7 @@ impl Summaries<'_> {
             methods: Vec::new(),
             at: self.at(walk, index),
             handles: Vec::new(),
+            thread: None,
             many: true,
             threads: Threads::Many,
             distinct: vec![object],
@@ -480,6 +529,7 @@ impl Summaries<'_> {
             methods: Vec::new(),
             at: self.at(walk, index),
             handles: Vec::new(),
+            thread: None,
             many: false,
             threads: Threads::One,
             distinct: Vec::new(),

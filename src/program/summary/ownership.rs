@@ -7,6 +7,7 @@ impl Summaries<'_> {
     /// Who sees an object at this point: `None` when nobody but this call does, else how, and
     /// whether the object was made by this call.
     pub(super) fn seen_by(&self, walk: &Walk<'_>, object: ObjectId) -> Option<(Exposure, bool)> {
+        let viewer = self.eval.receiver(walk.frame);
         let mut current = Some(object);
         let mut own = false;
         let mut first_exposure = None;
@@ -40,12 +41,17 @@ impl Summaries<'_> {
                     Exposure::Owned => {
                         return first_exposure.map(|exposure| (exposure, own));
                     }
+                    Exposure::Through(holder) if holder != it => {
+                        first_exposure.get_or_insert(how);
+                        current = Some(holder);
+                        continue;
+                    }
                     how => {
                         first_exposure.get_or_insert(how);
                     }
                 }
             }
-            current = self.eval.owner(it);
+            current = self.eval.owner_for(viewer, it);
         }
         Some((first_exposure.unwrap_or(Exposure::Shared), own))
     }

@@ -383,9 +383,22 @@ impl Summaries<'_> {
                 let access = PlaceAccess::plain(place, Access::Update);
                 self.act(walk, index, access);
             }
+            Update::From(load) if self.is_load(walk, value, load) => {
+                // To put back what was there before is not to compute from it.
+                let access = PlaceAccess::plain(place, Access::Write);
+                self.act(walk, index, access);
+            }
             Update::From(load) => {
                 self.update_from(walk, index, place, load, None);
             }
+        }
+    }
+
+    /// Whether a value is what an op loaded, unchanged.
+    fn is_load(&self, walk: &Walk<'_>, value: ValueId, load: u32) -> bool {
+        match *walk.function.value(value) {
+            Value::Read(op) | Value::Attribute { op, .. } => op == load,
+            _ => false,
         }
     }
 

@@ -92,7 +92,8 @@ impl Summaries<'_> {
                     Update::From(op) => Some(op),
                     _ => None,
                 };
-                let identity = self.has_identity(walk.frame, value);
+                let identity = self.is_of_the_program(walk.frame, value)
+                    && self.has_identity(walk.frame, value);
                 self.contents_from(walk, index, base, access, from, identity);
                 let objects = self.eval.value(walk.frame, base);
                 self.publish_into(walk, objects, value);
@@ -149,6 +150,33 @@ impl Summaries<'_> {
                 });
             }
         }
+    }
+
+    /// Whether an object is of a class that extends `threading.local`: each thread has attributes of
+    /// its own in it.
+    fn is_local_instance(&mut self, object: ObjectId) -> bool {
+        let Object::Instance(class, _) = *self.eval.arena.get(object) else {
+            return false;
+        };
+        if let Some(&known) = self.local_classes.get(&class) {
+            return known;
+        }
+        let is_local = self.is_thread_local(object);
+        self.local_classes.insert(class, is_local);
+        is_local
+    }
+
+    /// Whether a value is more than what a library computes: of two results of `re.compile`, either
+    /// does, of two locks only one.
+    fn is_of_the_program(&mut self, frame: FrameId, value: ValueId) -> bool {
+        let set = self.eval.value(frame, value);
+        let members = self.eval.arena.members(set).to_vec();
+        members
+            .into_iter()
+            .any(|it| match *self.eval.arena.get(it) {
+                Object::Foreign(name, _) => !self.eval.class_models(name).is_empty(),
+                _ => true,
+            })
     }
 
     /// The locks held at an op.
@@ -208,6 +236,9 @@ impl Summaries<'_> {
         let mut exposure = Exposure::Shared;
         let mut own = false;
         if let Some(object) = object {
+            if self.is_local_instance(object) {
+                return;
+            }
             match self.seen_by(walk, object) {
                 None => return,
                 Some((how, mine)) => {
