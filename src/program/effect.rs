@@ -204,7 +204,7 @@ pub enum Action {
 }
 
 /// Whether other threads can see the object an effect is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Exposure {
     /// As far as the function knows, only who made it.
     Owned,

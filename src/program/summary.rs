@@ -125,7 +125,7 @@ struct Walk<'f> {
     /// Objects made here or by callees, with who sees them.
     exposure: FxHashMap<ObjectId, Exposure>,
     /// Which unseen objects were stored in which others.
-    stored_in: Vec<(ObjectId, ObjectId)>,
+    stored_in: FxHashSet<(ObjectId, ObjectId)>,
     /// Held sets of the facts, resolved.
     held: FxHashMap<u32, Rc<[HeldLock]>>,
     /// Effects by op, for tests.
@@ -215,7 +215,7 @@ impl<'p> Summaries<'p> {
             live: Vec::new(),
             finished: Vec::new(),
             exposure: FxHashMap::default(),
-            stored_in: Vec::new(),
+            stored_in: FxHashSet::default(),
             held: FxHashMap::default(),
             by_op: Vec::new(),
             fills_in_section: false,
@@ -241,13 +241,17 @@ impl<'p> Summaries<'p> {
                 self.leak(&mut walk, held, leak);
             }
         }
-        // What was handed in and put into an object of this call is seen by whoever will see that.
+        // What was handed in and put into an object of this call is seen by whoever will see that;
+        // of objects that leave with nobody nothing is told.
+        let leaves = |base: &ObjectId| {
+            walk.exposure.get(base) == Some(&Exposure::Owned) || returned.contains(base)
+        };
         let handed_in: Vec<(ObjectId, ObjectId)> = walk
             .stored_in
             .iter()
             .filter(|(object, base)| {
-                !self.is_mine(&walk, *object)
-                    && self.exposure_of(&walk, *base) == Some(Exposure::Owned)
+                leaves(base)
+                    && !self.is_mine(&walk, *object)
                     && matches!(
                         self.eval.arena.get(*object),
                         Object::Instance(..) | Object::Container(..)
@@ -279,7 +283,7 @@ impl<'p> Summaries<'p> {
             .extend(through.map(|(object, base)| (object, Exposure::Through(base))));
         summary
             .published
-            .sort_unstable_by_key(|(object, _)| *object);
+            .sort_unstable_by_key(|(object, how)| (*object, *how));
         summary.fresh = fresh;
         summary.left_live = live;
         summary.finished = finished;

@@ -173,7 +173,7 @@ impl Summaries<'_> {
                                 if self.is_mine(walk, object) {
                                     walk.exposure.entry(object).or_insert(Exposure::Owned);
                                 }
-                                walk.stored_in.push((object, owner));
+                                walk.stored_in.insert((object, owner));
                             }
                             how => {
                                 walk.exposure.insert(object, how);

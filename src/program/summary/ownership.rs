@@ -86,7 +86,9 @@ impl Summaries<'_> {
             let how = self.exposure_of(walk, base);
             for &object in &values {
                 match how {
-                    Some(Exposure::Owned) => walk.stored_in.push((object, base)),
+                    Some(Exposure::Owned) => {
+                        walk.stored_in.insert((object, base));
+                    }
                     Some(how) => self.publish(walk, object, how),
                     None => match self.eval.arena.get(base) {
                         Object::Module(_) | Object::Class(_) => {
