@@ -94,6 +94,8 @@ pub struct Held {
     pub covers: bool,
     /// Its key stands for one lock of the running program, not for one of each of many objects.
     pub unique: bool,
+    /// It is known to be a lock by what made it, not by its name alone.
+    pub certain: bool,
 }
 
 /// What a root does, in terms that compare across modules.
@@ -320,8 +322,7 @@ impl Finder<'_> {
         self.leave_to_program();
     }
 
-    /// What a program starts on a thread of its own, or calls with its lock held, is not there for
-    /// callers.
+    /// What a program starts on a thread of its own is not there for callers.
     fn leave_to_program(&mut self) {
         let roots = &self.result.roots;
         let started: FxHashSet<FunctionId> = roots
@@ -329,51 +330,10 @@ impl Finder<'_> {
             .filter(|root| root.kind == RootKind::Thread && root.explicit && !root.interrupt)
             .map(|root| root.function)
             .collect();
-        let helpers = self.called_under_lock();
         self.result.records.retain(|record| {
             let root = &roots[record.root as usize];
-            root.explicit
-                || root.kind == RootKind::Thread
-                || !(started.contains(&root.function)
-                    || root.group.is_some() && helpers.contains(&root.function))
+            root.explicit || root.kind == RootKind::Thread || !started.contains(&root.function)
         });
-    }
-
-    /// Functions that the module itself calls only while it holds a lock, directly or through
-    /// others of which that is true. Public names of such helpers are for subclasses, not for
-    /// callers without the lock.
-    fn called_under_lock(&self) -> FxHashSet<FunctionId> {
-        let summaries = &self.summaries;
-        let locked = &summaries.locked_calls;
-        let unlocked = &summaries.unlocked_calls;
-        // Reached from a call under a lock.
-        let mut reached: FxHashSet<FunctionId> = locked.iter().map(|(_, callee)| *callee).collect();
-        let mut grown = !reached.is_empty();
-        while grown {
-            let more: Vec<FunctionId> = unlocked
-                .iter()
-                .filter(|(caller, callee)| reached.contains(caller) && !reached.contains(callee))
-                .map(|(_, callee)| *callee)
-                .collect();
-            grown = !more.is_empty();
-            reached.extend(more);
-        }
-        // And from nowhere else.
-        let mut shrunk = !reached.is_empty();
-        while shrunk {
-            let open: Vec<FunctionId> = unlocked
-                .iter()
-                .filter(|(caller, callee)| {
-                    reached.contains(callee) && caller != callee && !reached.contains(caller)
-                })
-                .map(|(_, callee)| *callee)
-                .collect();
-            shrunk = !open.is_empty();
-            for function in open {
-                reached.remove(&function);
-            }
-        }
-        reached
     }
 
     /// A module of a package that does its own work only when it is run.
@@ -1296,6 +1256,10 @@ impl Finder<'_> {
                 words: self.object_words(held.lock),
                 section: held.section,
                 mode: held.mode,
+                certain: !matches!(
+                    self.summaries.eval.arena.get(held.lock),
+                    Object::NamedLock(..)
+                ),
                 unique: !self.summaries.is_many(held.lock) && !self.is_any_of_its_class(held.lock),
                 covers: object.is_none_or(|object| self.covers(held.lock, object)),
             })

@@ -101,10 +101,6 @@ pub struct Summaries<'p> {
     pub edges: FxHashSet<(FunctionId, FunctionId)>,
     /// Whether instances of a class have other attributes in each thread.
     local_classes: FxHashMap<ClassId, bool>,
-    /// Who calls whom and holds a lock of its own there.
-    pub locked_calls: FxHashSet<(FunctionId, FunctionId)>,
-    /// Who calls whom in the module and does not.
-    pub unlocked_calls: FxHashSet<(FunctionId, FunctionId)>,
     empty_locks: Rc<[HeldLock]>,
     empty_live: Rc<[u32]>,
     empty_objects: Rc<[ObjectId]>,
@@ -158,9 +154,7 @@ impl<'p> Summaries<'p> {
             budget,
             cleared: FxHashSet::default(),
             edges: FxHashSet::default(),
-            locked_calls: FxHashSet::default(),
             local_classes: FxHashMap::default(),
-            unlocked_calls: FxHashSet::default(),
             empty_locks: Rc::from([]),
             empty_live: Rc::from([]),
             empty_objects: Rc::from([]),

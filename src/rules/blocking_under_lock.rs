@@ -89,7 +89,8 @@ fn obstacle<'p>(program: &'p Program, record: &'p Record) -> Option<Obstacle<'p>
         what.as_str(),
         "time to pass" | "a process to end" | "the network" | "the user"
     );
-    let lock = exclusive(record).find(|held| held.key != record.key)?;
+    // What only sounds like a lock may be a file, or several locks.
+    let lock = exclusive(record).find(|held| held.key != record.key && held.certain)?;
     slow.then_some(Obstacle::Slow(lock))
 }
 

@@ -18,7 +18,7 @@ impl Rule for CallbackUnderLock {
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
         let wanted = one_a_site(program, |record| {
             matches!(record.action, Action::Callback { .. })
-                && exclusive(record).next().is_some()
+                && exclusive(record).any(|held| held.certain)
                 && !program.links().function(record.at.function).is_async
                 && !is_argument(program, record)
         });

@@ -93,12 +93,6 @@ impl Summaries<'_> {
     ) {
         let called = self.eval.arena.frame_of(callee).function;
         self.edges.insert((walk.function_id, called));
-        let is_locked = held_here.iter().any(|held| held.mode == Mode::Exclusive);
-        if is_locked {
-            self.locked_calls.insert((walk.function_id, called));
-        } else if called.module == self.module {
-            self.unlocked_calls.insert((walk.function_id, called));
-        }
         if !self.follows(called) {
             self.own_results(walk, callee);
             return;

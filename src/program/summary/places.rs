@@ -326,11 +326,15 @@ impl Summaries<'_> {
     /// Whether two evaluations of a value give two objects that are not interchangeable.
     pub(super) fn has_identity(&mut self, frame: FrameId, value: ValueId) -> bool {
         let links = self.eval.links;
-        if !is_made(
-            links.function(self.eval.arena.frame_of(frame).function),
-            value,
-            0,
-        ) {
+        let function = links.function(self.eval.arena.frame_of(frame).function);
+        // A constructor has another object each time.
+        let is_constructed = function.class.is_some()
+            && function.name.as_str() == "__init__"
+            && *function.value(value) == Value::Parameter(0);
+        if is_constructed {
+            return true;
+        }
+        if !is_made(function, value, 0) {
             return false;
         }
         let set = self.eval.value(frame, value);
