@@ -289,17 +289,6 @@ fn compare(
 
 /// The modules agree in everything but the bodies of functions and where things stand.
 fn same_skeleton(old: &ModuleFacts, new: &ModuleFacts) -> bool {
-    let signature = |it: &Function| {
-        (
-            it.name,
-            it.parent,
-            it.class,
-            it.parameters.clone(),
-            it.decorators.clone(),
-            it.is_async,
-            it.is_generator,
-        )
-    };
     let same_class = |old: &Class, new: &Class| {
         let unplaced = Class {
             range: new.range,
@@ -316,7 +305,7 @@ fn same_skeleton(old: &ModuleFacts, new: &ModuleFacts) -> bool {
             .functions
             .iter()
             .zip(&new.functions)
-            .all(|(old, new)| signature(old) == signature(new))
+            .all(|(old, new)| same_signature(old, new))
         && old.classes.len() == new.classes.len()
         && old
             .classes
@@ -370,7 +359,12 @@ fn same_body(old: &Function, new: &Function) -> bool {
             .iter()
             .zip(&new.leaks)
             .all(|(old, new)| old.lock == new.lock)
-        && (old.name, old.parent, old.class) == (new.name, new.parent, new.class)
+        && same_signature(old, new)
+}
+
+/// The functions are defined alike, whatever they do.
+fn same_signature(old: &Function, new: &Function) -> bool {
+    (old.name, old.parent, old.class) == (new.name, new.parent, new.class)
         && old.parameters == new.parameters
         && old.decorators == new.decorators
         && (old.is_async, old.is_generator) == (new.is_async, new.is_generator)

@@ -559,38 +559,36 @@ impl Summaries<'_> {
         false
     }
 
-    pub(super) fn acquire(
+    pub(super) fn acquire(&mut self, walk: &mut Walk<'_>, index: u32, held: HeldLock, region: u32) {
+        // What was held just before: this acquisition itself is part of the op's held set only
+        // afterwards for `with`, and already for a method call that certainly succeeded.
+        let is_itself =
+            |it: &HeldLock| it.section & 0xffff_ffff == u64::from(region) && it.lock == held.lock;
+        let may_fail = self.may_fail(walk, index);
+        self.record_acquire(walk, index, held, may_fail, is_itself);
+    }
+
+    /// Records that a lock is taken under all that are held but `itself`, if it excludes anybody.
+    fn record_acquire(
         &mut self,
         walk: &mut Walk<'_>,
         index: u32,
         held: HeldLock,
-        region: u32,
-        by_method: bool,
+        may_fail: bool,
+        itself: impl Fn(&HeldLock) -> bool,
     ) {
-        if !matches!(held.mode, Mode::Exclusive) {
+        if held.mode != Mode::Exclusive {
             return;
         }
-        let reentrant = self.is_reentrant(held.lock);
-        // What was held just before: this acquisition itself is part of the op's held set only
-        // afterwards for `with`, and already for a method call that certainly succeeded.
-        let before: Vec<HeldLock> = self
-            .held_at(walk, index)
-            .iter()
-            .copied()
-            .filter(|it| it.section & 0xffff_ffff != u64::from(region) || it.lock != held.lock)
-            .collect();
-        let may_fail = by_method && self.may_fail(walk, index);
-        self.record_held(
-            walk,
-            index,
-            Action::Acquire {
-                lock: held.lock,
-                reentrant,
-                may_fail,
-                made: self.made_at(held.lock),
-            },
-            before.into(),
-        );
+        let action = Action::Acquire {
+            lock: held.lock,
+            reentrant: self.is_reentrant(held.lock),
+            may_fail,
+            made: self.made_at(held.lock),
+        };
+        let locks = self.held_at(walk, index);
+        let before: Vec<HeldLock> = locks.iter().copied().filter(|it| !itself(it)).collect();
+        self.record_held(walk, index, action, before.into());
     }
 
     /// Whether the `acquire` call at an op's place can return without the lock.
@@ -678,27 +676,8 @@ impl Summaries<'_> {
     /// `with lock:` the op that enters already counts the lock as held; it is taken by whoever
     /// holds the others.
     pub(super) fn acquire_in_with(&mut self, walk: &mut Walk<'_>, index: u32, held: HeldLock) {
-        if held.mode != Mode::Exclusive {
-            return;
-        }
-        let reentrant = self.is_reentrant(held.lock);
-        let before: Vec<HeldLock> = self
-            .held_at(walk, index)
-            .iter()
-            .copied()
-            .filter(|it| it.section != held.section)
-            .collect();
-        self.record_held(
-            walk,
-            index,
-            Action::Acquire {
-                lock: held.lock,
-                reentrant,
-                may_fail: false,
-                made: self.made_at(held.lock),
-            },
-            before.into(),
-        );
+        let is_itself = |it: &HeldLock| it.section == held.section;
+        self.record_acquire(walk, index, held, false, is_itself);
     }
 
     pub(super) fn exit(&mut self, walk: &mut Walk<'_>, index: u32, context: ValueId) {

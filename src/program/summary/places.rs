@@ -36,6 +36,30 @@ impl Summaries<'_> {
         }
     }
 
+    /// Records the use of an attribute of a library's object, where it differs for each thread.
+    fn thread_local_use(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        object: ObjectId,
+        name: Name,
+        store: bool,
+    ) {
+        let Object::Foreign(class, _) = *self.eval.arena.get(object) else {
+            return;
+        };
+        let models = self.eval.class_models(class);
+        if models.iter().any(|model| model.thread_local) {
+            let action = Action::ThreadLocal {
+                object,
+                name,
+                store,
+                tested: false,
+            };
+            self.record(walk, index, action);
+        }
+    }
+
     pub(super) fn read(
         &mut self,
         walk: &mut Walk<'_>,
@@ -44,24 +68,8 @@ impl Summaries<'_> {
         name: Name,
         look: Look,
     ) {
-        if let Object::Foreign(class, _) = *self.eval.arena.get(object) {
-            let local = self
-                .eval
-                .class_models(class)
-                .iter()
-                .any(|model| model.thread_local);
-            if local {
-                self.record(
-                    walk,
-                    index,
-                    Action::ThreadLocal {
-                        object,
-                        name,
-                        store: false,
-                        tested: false,
-                    },
-                );
-            }
+        if matches!(self.eval.arena.get(object), Object::Foreign(..)) {
+            self.thread_local_use(walk, index, object, name, false);
             return;
         }
         if !self.has_fields(object) {
@@ -215,24 +223,8 @@ impl Summaries<'_> {
         value: ValueId,
         update: Update,
     ) {
-        if let Object::Foreign(class, _) = *self.eval.arena.get(object) {
-            let local = self
-                .eval
-                .class_models(class)
-                .iter()
-                .any(|model| model.thread_local);
-            if local {
-                self.record(
-                    walk,
-                    index,
-                    Action::ThreadLocal {
-                        object,
-                        name,
-                        store: true,
-                        tested: false,
-                    },
-                );
-            }
+        if matches!(self.eval.arena.get(object), Object::Foreign(..)) {
+            self.thread_local_use(walk, index, object, name, true);
             return;
         }
         if !self.has_fields(object) {

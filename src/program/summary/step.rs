@@ -122,7 +122,7 @@ impl Summaries<'_> {
             OpKind::Call(call) => self.call(walk, index, call),
             OpKind::Acquire { lock, region } => {
                 for held in self.locks_of(walk.frame, lock, region) {
-                    self.acquire(walk, index, held, region, true);
+                    self.acquire(walk, index, held, region);
                 }
             }
             OpKind::Release { lock } => {
