@@ -6,8 +6,9 @@ mod externals;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -619,54 +620,204 @@ fn a_divergence_names_its_first_step() {
     assert!(said(&output).contains("program.py:1"), "{}", said(&output));
 }
 
+/// A failure of each kind: its name, the bug, the repaired program, and what the test shows.
+fn failures() -> Vec<(&'static str, String, String, &'static str)> {
+    let counted = |end: &str| {
+        format!(
+            "{TWO_THREADS}import os, sys\nn = 0\nlock = threading.Lock()\ndef add():\n    global n\n    \
+             n += 1\ndef main():\n    start(add, add)\n    {end}\nmain()\n"
+        )
+    };
+    let raised = format!(
+        "{TWO_THREADS}n = [1]\nlock = threading.Lock()\ndef take():\n    if n:\n        n.pop()\n\
+         start(take, take)\n"
+    );
+    let dead = format!(
+        "{TWO_THREADS}x, y = threading.Lock(), threading.Lock()\ndef a():\n    with x:\n        \
+         with y: pass\ndef b():\n    with y:\n        with x: pass\nstart(a, b)\n"
+    );
+    let lost = |what: &str| {
+        format!(
+            "{TWO_THREADS}import os\nflag = 0\nlock = threading.Lock()\ndef a():\n    global flag\n    \
+             flag = 1\n    flag = 0\ndef b():\n    if flag:\n        {what}\nstart(a, b)\n"
+        )
+    };
+    let locked = |text: &str| {
+        text.replace("    n += 1", "    with lock: n += 1")
+            .replace(
+                "    if n:\n        n.pop()",
+                "    with lock:\n        if n: n.pop()",
+            )
+            .replace("with y:\n        with x", "with x:\n        with y")
+            .replace(
+                "    flag = 1\n    flag = 0",
+                "    with lock: flag = 1; flag = 0",
+            )
+            .replace("    if flag", "    with lock: seen = flag\n    if seen")
+    };
+    [
+        ("assertion", counted("assert n == 2"), "AssertionError"),
+        ("exception", raised, "IndexError: pop from empty list"),
+        ("exit", counted("sys.exit(n - 2)"), "exit status -1"),
+        ("exit", counted("os._exit(2 - n)"), "os._exit(1)"),
+        ("deadlock", dead, "waits for a lock held by"),
+        (
+            "not-serial",
+            counted("print(n)"),
+            "'1' comes from no serial order",
+        ),
+        (
+            "not-serial",
+            counted("os.write(1, b'%d' % n)"),
+            "'1' comes from no serial order",
+        ),
+        ("crash", lost("os.abort()"), "Fatal Python error"),
+        ("hang", lost("os.read(os.pipe()[0], 1)"), "Timeout"),
+    ]
+    .into_iter()
+    .map(|(kind, text, words)| {
+        let fixed = locked(&text);
+        assert_ne!(text, fixed);
+        (kind, text, fixed, words)
+    })
+    .collect()
+}
+
+/// Explores a program of a failure: its project with `witness.json` and `test_race.py`.
+fn with_failure(kind: &str, text: &str) -> Option<TempDir> {
+    let args = [
+        "--witness",
+        "witness.json",
+        "--emit-test",
+        "test_race.py",
+        "--patience",
+        "1",
+    ];
+    let (folder, output) = explore_text(text, &args)?;
+    assert_eq!(code(&output), 1, "{kind}: {}", said(&output));
+    assert!(
+        said(&output).contains(&format!("\n{kind}: ")),
+        "{}",
+        said(&output)
+    );
+    assert!(
+        said(&output).contains("replay: raceproof replay witness.json"),
+        "{kind}"
+    );
+    // The test waits for so long before it says that a run hangs.
+    let test = folder.path().join("test_race.py");
+    let text = fs::read_to_string(&test).unwrap();
+    let hasty = text.replace("\nSECONDS = 10\n", "\nSECONDS = 2\n");
+    assert_ne!(text, hasty);
+    fs::write(&test, hasty).unwrap();
+    Some(folder)
+}
+
+/// Runs the written test as pytest does; it needs nothing of it.
+fn run_written_test(interpreter: &Path, folder: &Path) -> Output {
+    Command::new(interpreter)
+        .args(["-c", "import test_race; test_race.test_interleaving()"])
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
 #[test]
-fn the_written_test_fails_on_the_bug_and_passes_once_it_is_fixed() {
-    for name in ["closure.py", "lost_notify.py"] {
-        let Some((folder, _)) = witnessed(name) else {
+fn a_failure_of_each_kind_replays_and_its_test_passes_once_it_is_fixed() {
+    for (kind, text, fixed, words) in failures() {
+        let Some(folder) = with_failure(kind, &text) else {
             return;
         };
-        let output = raceproof(
-            folder.path(),
-            &["explore", "program.py", "--emit-test", "test_race.py"],
-        );
-        assert_eq!(code(&output), 1, "{}", said(&output));
-        // The file runs under pytest; its test function needs nothing of it.
-        let run = |interpreter: &Interpreter| {
-            Command::new(&interpreter.path)
-                .args(["-c", "import test_race; test_race.test_interleaving()"])
-                .current_dir(folder.path())
-                .output()
-                .unwrap()
-        };
         for interpreter in interpreters() {
-            let output = run(interpreter);
+            let python = interpreter.path.to_string_lossy();
+            let name = format!("{kind} on {}", interpreter.describe());
+            let args = [
+                "replay",
+                "witness.json",
+                "--times",
+                "2",
+                "--python",
+                &python,
+            ];
+            let output = raceproof(folder.path(), &args);
+            assert_eq!(code(&output), 1, "{name}: {}", said(&output));
+            assert!(said(&output).contains("replayed 2 of 2 times"), "{name}");
+            assert!(said(&output).contains(&format!("{kind}: ")), "{name}");
+            let output = run_written_test(&interpreter.path, folder.path());
             assert!(!output.status.success(), "{name}: {}", said(&output));
             assert!(
                 said(&output).contains("AssertionError"),
-                "{}",
+                "{name}: {}",
                 said(&output)
             );
+            assert!(said(&output).contains(words), "{name}: {}", said(&output));
         }
-        let path = folder.path().join("program.py");
-        let text = fs::read_to_string(&path).unwrap();
-        let fixed = text
-            .replace(
-                "        count += 1",
-                "        with lock:\n            count += 1",
-            )
-            .replace(
-                "import threading\n",
-                "import threading\n\nlock = threading.Lock()\n",
-            )
-            .replace(
-                "    if not ready:\n        with condition:\n            condition.wait()",
-                "    with condition:\n        while not ready:\n            condition.wait()",
-            );
-        assert_ne!(text, fixed);
-        fs::write(&path, fixed).unwrap();
+        fs::write(folder.path().join("program.py"), fixed).unwrap();
         for interpreter in interpreters() {
-            let output = run(interpreter);
+            let output = run_written_test(&interpreter.path, folder.path());
+            let name = format!("{kind} on {}", interpreter.describe());
             assert!(output.status.success(), "{name}: {}", said(&output));
+        }
+    }
+}
+
+/// The debugger stands where the failure shows: the values there are those of the failing run.
+#[test]
+fn the_debugger_stops_at_a_failure_of_each_kind() {
+    for (kind, text, _, _) in failures() {
+        let Some(folder) = with_failure(kind, &text) else {
+            return;
+        };
+        // What is asked there, and what has to be said.
+        let (questions, place): (&str, &[&str]) = match kind {
+            "assertion" | "exit" => ("p 'n is', n\nc\n", &["main()", "('n is', 1)"]),
+            "exception" => ("p len(n)\nc\n", &["take()", "n.pop()"]),
+            "deadlock" => (
+                "c\nc\nc\n",
+                &[
+                    ")a()",
+                    ")b()",
+                    "waits for a lock held by",
+                    "MainThread waits for the end of",
+                ],
+            ),
+            "not-serial" => (
+                "p 'n is', n\nc\n",
+                &["n += 1", "('n is', 1)", "no serial order"],
+            ),
+            "crash" => (
+                "n\nn\n",
+                &["if flag:", "-> os.abort()", "Fatal Python error"],
+            ),
+            _ => ("n\nq\n", &["if flag:", "-> os.read("]),
+        };
+        for interpreter in interpreters() {
+            let python = interpreter.path.to_string_lossy();
+            let mut child = Command::new(env!("CARGO_BIN_EXE_raceproof"))
+                .args(["replay", "witness.json", "--pdb", "--python", &python])
+                .current_dir(folder.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut input = child.stdin.take().unwrap();
+            input.write_all(questions.as_bytes()).unwrap();
+            drop(input);
+            let output = child.wait_with_output().unwrap();
+            let name = format!("{kind} on {}", interpreter.describe());
+            for words in place {
+                assert!(
+                    said(&output).contains(words),
+                    "{name}: {words}: {}",
+                    said(&output)
+                );
+            }
+            match kind {
+                // The interpreter is the one that dies.
+                "crash" => assert!(!output.status.success(), "{name}"),
+                _ => assert_eq!(code(&output), 1, "{name}: {}", said(&output)),
+            }
         }
     }
 }
@@ -849,7 +1000,12 @@ fn crashes_and_hangs_of_some_interleavings_are_findings() {
         assert!(said(&output).contains(words), "{name}: {}", said(&output));
         assert!(said(&output).contains("program.py\", line"), "{name}");
         assert!(!said(&output).contains("raceproof_agent"), "{name}");
-        assert!(!said(&output).contains("replay:"), "{name}");
+        assert!(
+            said(&output).contains("read flag -> 1"),
+            "{name}: {}",
+            said(&output)
+        );
+        assert!(said(&output).contains("replay:"), "{name}");
     }
 }
 
@@ -1062,20 +1218,102 @@ fn a_failing_test_replays() {
         "{}",
         said(&output)
     );
-    // A file of its own would need pytest's fixtures; the failure is shown all the same.
-    let output = explore(&["--emit-test", "test_race.py"]);
-    assert_eq!(code(&output), 2, "{}", said(&output));
-    assert!(
-        said(&output).contains("use `raceproof replay`"),
-        "{}",
-        said(&output)
-    );
+    // The written test runs the same test, with its fixtures, under the schedule.
+    fs::create_dir(folder.path().join("checks")).unwrap();
+    let output = explore(&["--emit-test", "checks/test_race.py"]);
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let run = || {
+        run_pytest(
+            Path::new(&*python),
+            &folder.path().join("checks"),
+            "test_race.py",
+        )
+    };
+    let output = run();
+    assert_eq!(code(&output), 1, "{}", said(&output));
     assert!(said(&output).contains("assert 1 == 2"), "{}", said(&output));
-    let output = raceproof(
-        folder.path(),
-        &["explore", "--pytest", "absent.py", "--python", &python],
+    let module = folder.path().join("test_counter.py");
+    let text = fs::read_to_string(&module).unwrap();
+    let fixed = text.replace(
+        "        self.n += 1\n    def",
+        "        with self.lock: self.n += 1\n    def",
     );
-    assert_eq!(code(&output), 2, "{}", said(&output));
+    assert_ne!(text, fixed);
+    fs::write(&module, fixed).unwrap();
+    let output = run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+}
+
+fn run_pytest(python: &Path, directory: &Path, what: &str) -> Output {
+    Command::new(python)
+        .args(["-m", "pytest", "-p", "no:cacheprovider", what])
+        .current_dir(directory)
+        .output()
+        .unwrap()
+}
+
+/// A test is named as in the present directory, whichever pytest takes for its root, and its witness
+/// replays from any other.
+#[test]
+fn a_test_is_explored_from_below_the_root() {
+    let Some((folder, python)) = tested_project() else {
+        return;
+    };
+    let python = python.to_string_lossy();
+    let below = folder.path().join("below");
+    fs::create_dir(&below).unwrap();
+    for name in ["conftest.py", "test_counter.py"] {
+        fs::rename(folder.path().join(name), below.join(name)).unwrap();
+    }
+    let node = "test_counter.py::test_unlocked";
+    let args = [
+        "explore",
+        "--pytest",
+        node,
+        "--python",
+        &python,
+        "--witness",
+        "w.json",
+    ];
+    let output = raceproof(&below, &args);
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    for (directory, witness) in [
+        (&below, "w.json"),
+        (&folder.path().to_owned(), "below/w.json"),
+    ] {
+        let output = raceproof(directory, &["replay", witness, "--python", &python]);
+        assert_eq!(code(&output), 1, "{}", said(&output));
+    }
+}
+
+#[test]
+fn tests_that_cannot_be_collected_are_said() {
+    let Some((folder, python)) = tested_project() else {
+        return;
+    };
+    let python = python.to_string_lossy();
+    fs::write(folder.path().join("test_broken.py"), "def test_it(:\n").unwrap();
+    fs::write(
+        folder.path().join("test_imports.py"),
+        "import absent_module\n",
+    )
+    .unwrap();
+    for (node, words) in [
+        ("absent.py", "pytest found no test in absent.py"),
+        (
+            "test_counter.py::absent",
+            "pytest found no test in test_counter.py::absent",
+        ),
+        ("test_broken.py", "SyntaxError"),
+        ("test_imports.py", "No module named 'absent_module'"),
+    ] {
+        let output = raceproof(
+            folder.path(),
+            &["explore", "--pytest", node, "--python", &python],
+        );
+        assert_eq!(code(&output), 2, "{node}: {}", said(&output));
+        assert!(said(&output).contains(words), "{node}: {}", said(&output));
+    }
 }
 
 #[cfg(target_os = "linux")]

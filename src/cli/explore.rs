@@ -99,6 +99,10 @@ pub struct ExploreArgs {
     /// Seconds to search.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     budget: f64,
+    /// Seconds a run may go without a step of any thread before it is taken to hang [default: a
+    /// tenth of the budget, from 1 to 5].
+    #[arg(long, value_name = "SECONDS")]
+    patience: Option<f64>,
     /// Schedules to run.
     #[arg(long, value_name = "N")]
     max_schedules: Option<u64>,
@@ -190,11 +194,19 @@ impl ExploreArgs {
     }
 
     fn limits(&self) -> Result<Limits, String> {
-        if !self.budget.is_finite() || self.budget <= 0.0 || self.budget > 1e9 {
+        let is_time = |it: f64| it.is_finite() && it > 0.0 && it <= 1e9;
+        if !is_time(self.budget) {
             return Err(format!("--budget {}: not a time to search", self.budget));
+        }
+        let patience = self
+            .patience
+            .unwrap_or((self.budget / 10.0).clamp(1.0, 5.0));
+        if !is_time(patience) {
+            return Err(format!("--patience {patience}: not a time to wait"));
         }
         Ok(Limits {
             budget: Duration::from_secs_f64(self.budget),
+            patience: Duration::from_secs_f64(patience),
             max_schedules: self.max_schedules.unwrap_or(u64::MAX),
             jobs: self
                 .jobs
@@ -319,7 +331,7 @@ fn explore_all(args: &ExploreArgs) -> Result<ExitCode, String> {
     let interpreter = interpreter::find(args.python.as_deref())?;
     let mut targets = args.targets()?;
     if args.pytest.is_some() {
-        targets = each_test(&interpreter, targets)?;
+        targets = each_test(&interpreter, targets, limits.patience)?;
     }
     if targets.len() > 1 && (args.witness.is_some() || args.emit_test.is_some()) {
         return Err(format!(
@@ -372,10 +384,13 @@ fn explore_all(args: &ExploreArgs) -> Result<ExitCode, String> {
 }
 
 /// The tests that a pytest node names, each as a target of its own.
-fn each_test(interpreter: &Interpreter, targets: Vec<Target>) -> Result<Vec<Target>, String> {
+fn each_test(
+    interpreter: &Interpreter,
+    targets: Vec<Target>,
+    patience: Duration,
+) -> Result<Vec<Target>, String> {
     let mut tests = Vec::new();
     for target in targets {
-        let patience = Duration::from_secs(20);
         let fleet = Fleet::start(
             interpreter.clone(),
             target.clone(),
@@ -405,16 +420,13 @@ fn explore_one(
         replay: None,
         problem: None,
     };
-    let patience = limits
-        .budget
-        .clamp(Duration::from_secs(2), Duration::from_secs(20));
     let root = target.root.clone();
     // pytest keeps modules and fixtures alive, so the state of one run would reach the next.
     let isolation = match args.isolation() {
         Isolation::Auto if target.kind == "pytest" => Isolation::Fork,
         other => other,
     };
-    let mut fleet = match Fleet::start(interpreter.clone(), target, isolation, patience) {
+    let mut fleet = match Fleet::start(interpreter.clone(), target, isolation, limits.patience) {
         Ok(fleet) => fleet,
         Err(error) => return failed(told(&error)),
     };
@@ -482,7 +494,7 @@ pub(super) fn told(error: &AgentError) -> String {
             "the program ended its interpreter (status {})\n{complaint}",
             code.map_or_else(|| "unknown".to_owned(), |it| it.to_string())
         ),
-        AgentError::Hung { stacks } => format!(
+        AgentError::Hung { stacks, .. } => format!(
             "a run did not end in time: a thread waits outside the scheduler's control, or never \
              stops\n{stacks}"
         ),
@@ -498,7 +510,10 @@ fn save(
 ) -> Result<Option<String>, String> {
     if found.execution.trace.is_empty() {
         return match &args.emit_test {
-            Some(_) => Err("a run without an end cannot be made a test".to_owned()),
+            Some(_) => Err(
+                "--emit-test: the steps of this run are not known, so there is no test to write"
+                    .to_owned(),
+            ),
             None => Ok(None),
         };
     }
@@ -531,7 +546,7 @@ fn save(
             _ => Path::new("."),
         };
         let parent = fs::canonicalize(parent).map_err(told)?;
-        let text = emit_test::text(&witness, &way(&parent, root))?;
+        let text = emit_test::text(&witness, &way(&parent, root));
         fs::write(file, text).map_err(told)?;
     }
     let shown = path.strip_prefix(&directory).unwrap_or(&path);

@@ -1,11 +1,9 @@
 //! `raceproof replay`.
 
-use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::time::Duration;
+use std::process::{Command, ExitCode};
 
 use clap::Args;
 
@@ -15,8 +13,7 @@ use crate::dynamic::agent_process::Isolation;
 use crate::dynamic::emit_test;
 use crate::dynamic::fleet::Fleet;
 use crate::dynamic::interpreter::{self, Interpreter};
-use crate::dynamic::oracle::Serial;
-use crate::dynamic::protocol::{Plan, Policy};
+use crate::dynamic::oracle;
 use crate::dynamic::report;
 use crate::dynamic::search::Limits;
 use crate::dynamic::shrink;
@@ -47,7 +44,8 @@ pub struct ReplayArgs {
     /// Replay so many times.
     #[arg(long, value_name = "N", default_value_t = 1)]
     times: u32,
-    /// Enter the debugger where the exception is raised.
+    /// Stop in the debugger: where the exception was raised, where threads wait for ever, or before
+    /// the last step of a run that crashes, hangs, or comes to a wrong result.
     #[arg(long, conflicts_with = "times")]
     pdb: bool,
 }
@@ -63,31 +61,27 @@ pub fn replay(args: ReplayArgs) -> ExitCode {
     }
 }
 
-/// Replays with the debugger on the terminal.
+/// Replays with the debugger on the terminal: this process becomes the interpreter.
 fn debug(witness: &Witness, interpreter: &Interpreter, root: &Path) -> Result<ExitCode, String> {
-    let text = emit_test::text(witness, Path::new("/").join(root).as_path())?;
-    let script = env::temp_dir().join(format!("raceproof-replay-{}.py", std::process::id()));
-    let told = |error: io::Error| format!("{}: {error}", script.display());
-    let mut file = fs::File::create_new(&script).map_err(told)?;
-    let outcome = file
-        .write_all(text.as_bytes())
-        .and_then(|()| {
-            std::process::Command::new(&interpreter.path)
-                .arg(&script)
-                .arg("--pdb")
-                .env("PYTHONHASHSEED", "0")
-                .env("PYTHONDONTWRITEBYTECODE", "1")
-                .status()
-        })
-        .map_err(told);
-    let removed = fs::remove_file(&script).map_err(told);
-    let status = outcome?;
-    removed?;
-    Ok(match status.code() {
-        Some(0) => ExitCode::SUCCESS,
-        Some(1) => ExitCode::from(FOUND),
-        _ => ExitCode::from(super::FAILURE),
-    })
+    let told = |error: io::Error| format!("the debugger's script: {error}");
+    // A directory of its own: Python imports what lies beside a script.
+    let directory = tempfile::Builder::new()
+        .prefix("raceproof-replay-")
+        .tempdir()
+        .map_err(told)?;
+    let script = directory.path().join("replay.py");
+    fs::write(&script, emit_test::debugger(witness, root)).map_err(told)?;
+    // The script removes itself and the directory; here they go when no interpreter runs it.
+    let mut command = Command::new(&interpreter.path);
+    command
+        .arg(&script)
+        .env("PYTHONHASHSEED", "0")
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    #[cfg(unix)]
+    let why = std::os::unix::process::CommandExt::exec(&mut command);
+    #[cfg(not(unix))]
+    let why = "the debugger needs a system with `exec`";
+    Err(format!("{}: {why}", interpreter.path.display()))
 }
 
 fn replayed(args: &ReplayArgs) -> Result<ExitCode, String> {
@@ -104,20 +98,19 @@ fn replayed(args: &ReplayArgs) -> Result<ExitCode, String> {
     if args.pdb {
         return debug(&witness, &interpreter, &root);
     }
-    let target = witness.target(&root, &directory);
+    let target = witness.target(&root);
+    let limits = Limits::default();
     let mut fleet = Fleet::start(
         interpreter.clone(),
         target,
         Isolation::Process,
-        Duration::from_secs(20),
+        limits.patience,
     )
     .map_err(|error| told(&error))?;
-    let limits = Limits::default();
     let mut failed = None;
     for time in 1..=args.times.max(1) {
-        let execution = fleet
-            .run(witness.plan(limits.max_steps))
-            .map_err(|error| told(&error))?;
+        let received = fleet.run(witness.plan(limits.max_steps));
+        let (execution, failing) = oracle::of_run(received).map_err(|error| told(&error))?;
         if let Some((step, expected, came)) = witness.divergence(&execution, &fleet.sites, &root) {
             let shown = |it: Option<String>| it.unwrap_or_else(|| "the end".to_owned());
             return Err(format!(
@@ -128,19 +121,9 @@ fn replayed(args: &ReplayArgs) -> Result<ExitCode, String> {
                 shown(came.map(|it| it.to_string()))
             ));
         }
-        let mut serial = Serial::default();
-        failed = if witness.failure.kind == "not-serial" {
-            // Judged against the serial orders, the first of which has to come first.
-            let first = fleet
-                .run(Plan::free(Policy::GoOn, 0, limits.max_steps))
-                .map_err(|error| told(&error))?;
-            serial.is_new(&first);
-            shrink::judged(&mut fleet, &mut serial, &execution, &limits)
-        } else {
-            shrink::judged(&mut fleet, &mut serial, &execution, &limits)
-        }
-        .filter(|it| witness.is_of(it))
-        .map(|failing| (failing, execution));
+        failed = witness
+            .judged(&execution, failing)
+            .map(|failing| (failing, execution));
         if failed.is_none() {
             break;
         }

@@ -7,12 +7,15 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(unix)]
+use rustix::process::Signal;
+
 use super::interpreter::Interpreter;
-use super::protocol::{self, Execution, Plan};
+use super::protocol::{self, Answer, Execution, Plan};
 
 /// The agent's modules, by name.
 const MODULES: &[(&str, &str)] = &[
@@ -20,10 +23,12 @@ const MODULES: &[(&str, &str)] = &[
     ("access", include_str!("agent/access.py")),
     ("clock", include_str!("agent/clock.py")),
     ("core", include_str!("agent/core.py")),
+    ("debug", include_str!("agent/debug.py")),
     ("detail", include_str!("agent/detail.py")),
     ("direct", include_str!("agent/direct.py")),
     ("event", include_str!("agent/event.py")),
     ("future", include_str!("agent/future.py")),
+    ("journal", include_str!("agent/journal.py")),
     ("lock", include_str!("agent/lock.py")),
     ("patch", include_str!("agent/patch.py")),
     ("program", include_str!("agent/program.py")),
@@ -118,21 +123,60 @@ pub enum AgentError {
         code: Option<i32>,
         /// The last it said.
         complaint: String,
+        /// The steps until then, when the plan had a journal.
+        steps: Option<Box<Execution>>,
     },
-    /// A run did not end in time.
+    /// A run took no step for as long as it was given.
     Hung {
         /// The stacks of its threads.
         stacks: String,
+        /// The steps until then, when the plan had a journal.
+        steps: Option<Box<Execution>>,
     },
 }
 
-type Answer = io::Result<Execution>;
+/// Signals that end a process because of what it did itself.
+#[cfg(unix)]
+const CRASHES: [Signal; 5] = [
+    Signal::ILL,
+    Signal::ABORT,
+    Signal::BUS,
+    Signal::FPE,
+    Signal::SEGV,
+];
+
+impl AgentError {
+    /// Whether the run itself crashed or hangs, rather than that its process was killed, was left,
+    /// or could not be started.
+    pub fn is_of_the_run(&self) -> bool {
+        match self {
+            #[cfg(unix)]
+            Self::Died {
+                signal: Some(signal),
+                ..
+            } => CRASHES.iter().any(|it| it.as_raw() == *signal),
+            Self::Hung { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The steps until then.
+    pub fn steps(&mut self) -> Option<&mut Execution> {
+        match self {
+            Self::Died { steps, .. } | Self::Hung { steps, .. } => steps.as_deref_mut(),
+            Self::Start(_) | Self::Program(_) => None,
+        }
+    }
+}
+
+/// A run with a journal may take so many times as long as one without a step may.
+const LONGEST: u32 = 12;
 
 /// A running agent. Dropping it ends the process and all the program started.
 pub struct AgentProcess {
     child: Child,
     input: Option<ChildStdin>,
-    answers: Receiver<Answer>,
+    answers: Receiver<io::Result<Answer>>,
     complaint: Arc<Mutex<Vec<u8>>>,
     /// Pytest items found.
     pub items: Vec<String>,
@@ -186,7 +230,7 @@ impl AgentProcess {
                 return;
             }
             loop {
-                let answer = protocol::read_execution(&mut output);
+                let answer = protocol::read_answer(&mut output);
                 let ended = answer.is_err();
                 if send.send(answer).is_err() || ended {
                     return;
@@ -260,25 +304,47 @@ impl AgentProcess {
         }
     }
 
-    /// Waits for the next result.
+    /// Waits for the next result: for so long, or with a journal for so long after each step.
     ///
     /// # Errors
     /// [`AgentError::Died`], or [`AgentError::Hung`] when there is none in time.
     pub fn receive(&mut self, patience: Duration) -> Result<Execution, AgentError> {
-        match self.answers.recv_timeout(patience) {
-            Ok(Ok(execution)) => Ok(execution),
-            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
-                let status = self.end();
-                Err(AgentError::Died {
-                    signal: signal_of(status),
-                    code: status.and_then(|it| it.code()),
-                    complaint: self.last_words(),
-                })
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                let stacks = self.stacks();
-                self.end();
-                Err(AgentError::Hung { stacks })
+        let latest = Instant::now() + patience * LONGEST;
+        let mut journal: Option<Box<Execution>> = None;
+        loop {
+            let left = latest.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(patience.min(left)) {
+                Ok(Ok(Answer::Over(mut execution))) => {
+                    if let Some(journal) = journal {
+                        execution.complete(*journal);
+                    }
+                    return Ok(execution);
+                }
+                Ok(Ok(Answer::Step(step))) => journal
+                    .get_or_insert_with(|| Box::new(Execution::unfinished()))
+                    .go_on(step),
+                Ok(Ok(Answer::Correction(step))) => {
+                    let known = journal.get_or_insert_with(|| Box::new(Execution::unfinished()));
+                    known.trace.pop();
+                    known.go_on(step);
+                }
+                Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.end();
+                    return Err(AgentError::Died {
+                        signal: signal_of(status),
+                        code: status.and_then(|it| it.code()),
+                        complaint: named(&self.last_words(), journal.as_deref()),
+                        steps: journal,
+                    });
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let stacks = named(&self.stacks(), journal.as_deref());
+                    self.end();
+                    return Err(AgentError::Hung {
+                        stacks,
+                        steps: journal,
+                    });
+                }
             }
         }
     }
@@ -287,7 +353,8 @@ impl AgentProcess {
     fn stacks(&self) -> String {
         #[cfg(unix)]
         if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::USR2);
+            // To all: with a child for each run, it is the child that hangs.
+            let _ = rustix::process::kill_process_group(pid, Signal::USR2);
             thread::sleep(Duration::from_millis(200));
         }
         self.last_words()
@@ -312,7 +379,7 @@ impl AgentProcess {
     fn kill_group(&self) {
         #[cfg(unix)]
         if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
         }
     }
 
@@ -348,6 +415,18 @@ fn of_the_program(text: &str) -> String {
         })
         .collect();
     paragraphs.join("\n")
+}
+
+/// Stacks with the names of the threads.
+fn named(stacks: &str, journal: Option<&Execution>) -> String {
+    let mut text = stacks.to_owned();
+    let Some(journal) = journal else { return text };
+    let threads = journal.rare.idents.iter().zip(&journal.rare.names);
+    for (ident, name) in threads.filter(|it| *it.0 != 0) {
+        text = text.replace(&format!("Thread 0x{ident:016x}"), name);
+        text = text.replace(&format!("Current thread 0x{ident:016x}"), name);
+    }
+    text
 }
 
 impl Drop for AgentProcess {

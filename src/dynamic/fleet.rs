@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::agent_process::{AgentError, AgentProcess, Isolation, Target};
 use super::event::Event;
 use super::interpreter::Interpreter;
-use super::protocol::{Execution, Plan, Site};
+use super::protocol::{Execution, Plan, Policy, Site};
 
 /// The sites of a program, numbered by first appearance.
 #[derive(Debug, Default)]
@@ -48,6 +48,9 @@ impl Sites {
         number
     }
 }
+
+/// Longest time without a step that programs are given which proved to be slow.
+const MAX_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A plan with what it did, or why that is not known.
 pub type Received = Result<(Plan, Execution), Box<(Plan, AgentError)>>;
@@ -126,6 +129,16 @@ impl Fleet {
             .map_or(&[], |agent| agent.process.items.as_slice())
     }
 
+    /// How long a run may go without a step from now on.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// How long a run may go without a step.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Starts over with a child process for each run.
     ///
     /// # Errors
@@ -202,21 +215,61 @@ impl Fleet {
         };
         let received = self.agents[at].process.receive(self.patience);
         let plan = self.agents[at].waiting.pop_front().unwrap_or_default();
-        match received {
-            Ok(mut execution) => {
-                self.translate(at, &mut execution);
-                if !execution.reusable
-                    && let Err(error) = self.replace(at)
-                {
-                    return Err(Box::new((plan, error)));
-                }
-                Ok((plan, execution))
-            }
-            Err(error) => match self.replace(at) {
-                Ok(()) => Err(Box::new((plan, error))),
-                Err(worse) => Err(Box::new((plan, worse))),
-            },
+        let received = match received {
+            Err(lost) if !plan.journal && lost.is_of_the_run() => self.again(at, &plan, lost),
+            other => self.translated(at, other),
+        };
+        let usable = received.as_ref().is_ok_and(|it| it.reusable);
+        if !usable && let Err(worse) = self.replace(at) {
+            return Err(Box::new((plan, worse)));
         }
+        match received {
+            Ok(execution) => Ok((plan, execution)),
+            Err(error) => Err(Box::new((plan, error))),
+        }
+    }
+
+    /// Runs a plan that ended its process once more, in a new one and with a journal.
+    fn again(&mut self, at: usize, plan: &Plan, lost: AgentError) -> Result<Execution, AgentError> {
+        let waiting = std::mem::take(&mut self.agents[at].waiting);
+        let received = self.journaled(at, plan);
+        let agent = &mut self.agents[at];
+        for plan in &waiting {
+            let _ = agent.process.send(&localised(plan, &agent.sites));
+        }
+        agent.waiting = waiting;
+        match (received, lost) {
+            // It was slow: it does take steps.
+            (Ok(execution), AgentError::Hung { .. }) => {
+                self.patience = (self.patience * 2).min(MAX_PATIENCE);
+                Ok(execution)
+            }
+            (Err(known), _) if known.is_of_the_run() => Err(known),
+            (_, lost) => Err(lost),
+        }
+    }
+
+    fn journaled(&mut self, at: usize, plan: &Plan) -> Result<Execution, AgentError> {
+        self.replace(at)?;
+        let mut plan = Plan {
+            journal: true,
+            ..plan.clone()
+        };
+        if plan.hot.is_some() {
+            // The new process numbers its sites by a first run.
+            let first = Plan::free(Policy::GoOn, 0, plan.max_steps);
+            self.run_on(at, &first)?;
+        }
+        plan.detail = true;
+        self.run_on(at, &plan)
+    }
+
+    fn run_on(&mut self, at: usize, plan: &Plan) -> Result<Execution, AgentError> {
+        let agent = &mut self.agents[at];
+        // A dead agent is noticed, with its reason, when its result is waited for.
+        let _ = agent.process.send(&localised(plan, &agent.sites));
+        let received = agent.process.receive(self.patience);
+        self.translated(at, received)
     }
 
     /// Runs one plan now; results of plans under way are kept for [`Self::receive`].
@@ -243,6 +296,23 @@ impl Fleet {
             let _ = agent.process.send(&localised(plan, &agent.sites));
         }
         Ok(())
+    }
+
+    /// With sites numbered as they are here.
+    fn translated(
+        &mut self,
+        at: usize,
+        mut received: Result<Execution, AgentError>,
+    ) -> Result<Execution, AgentError> {
+        match &mut received {
+            Ok(execution) => self.translate(at, execution),
+            Err(error) => {
+                if let Some(execution) = error.steps() {
+                    self.translate(at, execution);
+                }
+            }
+        }
+        received
     }
 
     fn translate(&mut self, at: usize, execution: &mut Execution) {

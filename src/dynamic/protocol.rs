@@ -1,8 +1,9 @@
 //! Messages between the search and the agent; `agent/serve.py` is the other side.
 //!
 //! A plan is a length and 32-bit words. A result is a header of eight 32-bit words, the trace as
-//! 64-bit words, more 32-bit words, and JSON text for what is rare. All little-endian, as both
-//! ends run on one machine.
+//! 64-bit words, more 32-bit words, and JSON text for what is rare. With a journal, each step comes
+//! in a message of the same form at the moment it is taken, so that the steps of a run that kills
+//! its process are known. All little-endian, as both ends run on one machine.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -17,6 +18,10 @@ pub const FORMAT: u32 = 1;
 /// Longest text a result may carry.
 const MAX_TEXT: usize = 64 << 20;
 const MAX_EVENTS: usize = 1 << 24;
+
+/// In the place of a status: a message of a journal.
+const STEP: u32 = 6;
+const CORRECTION: u32 = 7;
 
 /// How the agent goes on after the forced prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +59,8 @@ pub struct Plan {
     pub lenient: bool,
     /// Record the enabled threads at each step.
     pub log_enabled: bool,
+    /// Tell each step at once.
+    pub journal: bool,
     /// `segments` holds positions of threads instead of steps: see [`Plan::positions`].
     pub positions: Vec<(u32, u32, u32)>,
     /// Sites at which a seeded policy may switch; all when absent.
@@ -92,7 +99,8 @@ impl Plan {
         let flags = u32::from(self.detail)
             | u32::from(self.lenient) << 1
             | u32::from(self.log_enabled) << 2
-            | u32::from(!self.positions.is_empty()) << 3;
+            | u32::from(!self.positions.is_empty()) << 3
+            | u32::from(self.journal) << 4;
         let by_position = !self.positions.is_empty();
         let segments = if by_position {
             self.positions.len()
@@ -146,6 +154,8 @@ pub enum Status {
     TooLong,
     /// The program ended its process.
     Ended,
+    /// The process died, or had to be ended, before the run was over.
+    Unfinished,
 }
 
 /// Why a run is a failure, in the agent's words.
@@ -236,8 +246,10 @@ pub struct Rare {
     pub notes: Vec<String>,
     /// Values, when the plan asked for them.
     pub detail: Vec<Detail>,
-    /// Names of the threads, when the plan asked for details.
+    /// Names of the threads, when the plan asked for details or a journal.
     pub names: Vec<String>,
+    /// How the operating system identifies the threads, in a journal.
+    pub idents: Vec<u64>,
 }
 
 /// What one run did.
@@ -263,11 +275,66 @@ pub struct Execution {
     pub rare: Rare,
 }
 
-/// Reads one result.
+/// What an agent says about a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The run is over.
+    Over(Execution),
+    /// A step was taken, with what is new since the last message.
+    Step(Execution),
+    /// The last step turned out to be another one.
+    Correction(Execution),
+}
+
+impl Execution {
+    /// An execution of which nothing is known.
+    pub fn unfinished() -> Self {
+        Self {
+            status: Status::Unfinished,
+            trace: Vec::new(),
+            wakes: Vec::new(),
+            parents: vec![-1],
+            pending: Vec::new(),
+            enabled: Vec::new(),
+            diverged: None,
+            reusable: false,
+            rare: Rare::default(),
+        }
+    }
+
+    /// Adds what one message of a journal says.
+    pub fn go_on(&mut self, step: Self) {
+        self.trace.extend(step.trace);
+        self.parents = step.parents;
+        let (rare, later) = (&mut self.rare, step.rare);
+        if rare.sites.is_empty() {
+            rare.first_site = later.first_site;
+        }
+        rare.sites.extend(later.sites);
+        rare.files.extend(later.files);
+        rare.detail.extend(later.detail);
+        if !later.names.is_empty() {
+            (rare.names, rare.idents) = (later.names, later.idents);
+        }
+    }
+
+    /// Adds the sites and files that the journal told of before the run was over.
+    pub fn complete(&mut self, journal: Self) {
+        let (rare, mut earlier) = (&mut self.rare, journal.rare);
+        if !earlier.sites.is_empty() {
+            rare.first_site = earlier.first_site;
+        }
+        earlier.sites.append(&mut rare.sites);
+        earlier.files.append(&mut rare.files);
+        (rare.sites, rare.files) = (earlier.sites, earlier.files);
+    }
+}
+
+/// Reads one message about a plan.
 ///
 /// # Errors
-/// The stream ended, or holds something else than a result.
-pub fn read_execution(stream: &mut impl Read) -> io::Result<Execution> {
+/// The stream ended, or holds something else.
+pub fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
     let mut header = [0u8; 32];
     stream.read_exact(&mut header)?;
     let word = |at: usize| {
@@ -286,6 +353,7 @@ pub fn read_execution(stream: &mut impl Read) -> io::Result<Execution> {
         3 => Status::Diverged,
         4 => Status::TooLong,
         5 => Status::Ended,
+        STEP | CORRECTION => Status::Unfinished,
         _ => return Err(bad("unknown status")),
     };
     let [events, wakes, threads, pending, enabled, text] =
@@ -319,7 +387,7 @@ pub fn read_execution(stream: &mut impl Read) -> io::Result<Execution> {
     } else {
         serde_json::from_slice(&body).map_err(|error| bad(&error.to_string()))?
     };
-    Ok(Execution {
+    let execution = Execution {
         status,
         trace,
         wakes: wake_words
@@ -346,6 +414,11 @@ pub fn read_execution(stream: &mut impl Read) -> io::Result<Execution> {
         diverged: (word(7) != u32::MAX).then(|| word(7)),
         reusable: word(0) & 256 == 0,
         rare,
+    };
+    Ok(match word(0) & 255 {
+        STEP => Answer::Step(execution),
+        CORRECTION => Answer::Correction(execution),
+        _ => Answer::Over(execution),
     })
 }
 

@@ -117,12 +117,17 @@ pub fn failing(found: &Found, sites: &Sites, root: &Path, width: usize) -> Strin
             );
         }
     }
-    if let Failing::Crash { stacks, .. } | Failing::Hang { stacks } = &found.failing {
+    if let Failing::Crash { stacks, .. } | Failing::Hang { stacks, .. } = &found.failing {
         for line in stacks.lines().take(MAX_STACK_LINES) {
             let _ = writeln!(text, "  {line}");
         }
-        text.push_str("No steps are known, as the run had no end, so it cannot be replayed.\n");
-        return text;
+        if execution.trace.is_empty() {
+            text.push_str(
+                "The same schedule once more did not do it again, so its steps are not known and \
+                 it cannot be replayed.\n",
+            );
+            return text;
+        }
     }
     let _ = writeln!(
         text,

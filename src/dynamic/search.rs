@@ -54,6 +54,8 @@ impl Choice {
 pub struct Limits {
     /// Wall-clock time.
     pub budget: Duration,
+    /// Time without a step after which a schedule is taken to hang.
+    pub patience: Duration,
     /// Schedules.
     pub max_schedules: u64,
     /// Steps of one schedule.
@@ -68,6 +70,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             budget: Duration::from_secs(60),
+            patience: Duration::from_secs(5),
             max_schedules: u64::MAX,
             max_steps: 20_000,
             jobs: 1,
@@ -163,6 +166,9 @@ struct Search<'a> {
 /// After so many schedules, and at the end, the first one is run again to see whether it still
 /// does the same.
 const CHECKED_AFTER: u64 = 4;
+
+/// Schedules that are tried after a first one that crashed or hangs.
+const TRIES: u32 = 4;
 
 /// Searches the interleavings of a program.
 ///
@@ -274,9 +280,11 @@ impl Search<'_> {
                 }
             }
             while !over && self.fleet.under_way() < 2 * self.fleet.len() {
-                let Some(plan) = strategy.next_plan() else {
+                let Some(mut plan) = strategy.next_plan() else {
                     break;
                 };
+                // Where the first schedule ends the process, all of them may.
+                plan.journal = handed_out == 0;
                 handed_out += 1;
                 self.fleet.submit(plan);
                 if handed_out >= self.limits.max_schedules {
@@ -296,13 +304,16 @@ impl Search<'_> {
                     execution
                 }
                 Err(lost) => {
-                    let (plan, error) = *lost;
+                    let (_, mut error) = *lost;
                     self.executions += 1;
                     if let Some(failing) = oracle::of_agent_error(&error)
-                        && (received > 0 || self.ends_otherwise(&error))
+                        && (received > 0 || self.ends_otherwise(&mut error))
                     {
+                        let steps = error.steps().cloned();
+                        let execution = steps.unwrap_or_else(Execution::unfinished);
+                        self.threads = self.threads.max(execution.parents.len());
                         self.first_at = Some(self.executions);
-                        self.first = Some((failing, crashed(plan)));
+                        self.first = Some((failing, execution));
                         return Ok(Ok(false));
                     }
                     return Err(error);
@@ -342,17 +353,21 @@ impl Search<'_> {
 
     /// After a first schedule without a result: whether the program has one under some other.
     /// Otherwise it is not the interleaving that makes it crash or hang.
-    fn ends_otherwise(&mut self, error: &AgentError) -> bool {
-        // Finding out that a run does not end takes long.
-        let tries = match error {
-            AgentError::Hung { .. } => 3,
-            _ => 6,
-        };
-        (1..=tries).any(|seed| {
-            let plan = Plan::free(Policy::Random, seed, self.limits.max_steps);
+    fn ends_otherwise(&mut self, error: &mut AgentError) -> bool {
+        if error.steps().is_none_or(|it| it.parents.len() == 1) {
+            return false;
+        }
+        let patience = self.fleet.patience();
+        // The first schedule was given the time that it takes to load everything.
+        self.fleet.set_patience(patience / 2);
+        let found = (1..=TRIES).any(|seed| {
+            let mut plan = Plan::free(Policy::Random, seed, self.limits.max_steps);
+            plan.journal = true;
             self.executions += 1;
             self.fleet.run(plan).is_ok()
-        })
+        });
+        self.fleet.set_patience(patience);
+        found
     }
 
     fn note(&mut self, execution: &Execution, order: &Order) {
@@ -438,20 +453,5 @@ impl Search<'_> {
             forked: self.fleet.isolation() == Isolation::Fork,
             notes: self.notes,
         })
-    }
-}
-
-/// What is known of an execution that ended its process: the plan.
-fn crashed(plan: Plan) -> Execution {
-    Execution {
-        status: Status::Ended,
-        trace: Vec::new(),
-        wakes: Vec::new(),
-        parents: vec![-1],
-        pending: Vec::new(),
-        enabled: Vec::new(),
-        diverged: plan.segments.last().map(|it| it.1),
-        reusable: false,
-        rare: super::protocol::Rare::default(),
     }
 }

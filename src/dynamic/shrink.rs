@@ -1,6 +1,9 @@
 //! The shortest failing schedule: fewest context switches, by moving later parts of a thread up to
 //! its earlier ones for as long as the same failure comes out.
 
+use std::time::Duration;
+
+use super::agent_process::AgentError;
 use super::event::Event;
 use super::fleet::Fleet;
 use super::oracle::{self, Failing, Serial};
@@ -9,6 +12,10 @@ use super::search::{Found, Limits};
 
 /// Most schedules that are run to shorten one.
 const MAX_RUNS: usize = 300;
+/// When each run that still fails costs a process.
+const MAX_LOST_RUNS: usize = 24;
+/// Least time without a step after which a shortened run is taken to hang as well.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs of steps by one thread: thread and number of steps.
 fn segments(trace: &[Event]) -> Vec<(u32, u32)> {
@@ -64,7 +71,7 @@ pub fn shortest(
     limits: &Limits,
 ) -> Found {
     let switches_found = segments(&execution.trace).len().saturating_sub(1);
-    if failing.is_without_end() || execution.trace.is_empty() {
+    if execution.trace.is_empty() {
         return Found {
             failing,
             execution,
@@ -73,6 +80,12 @@ pub fn shortest(
             with_gil: false,
         };
     }
+    let patience = fleet.patience();
+    let lost = failing.is_without_end();
+    if lost {
+        fleet.set_patience(LEAST_PATIENCE.max(patience / 4));
+    }
+    let max_runs = if lost { MAX_LOST_RUNS } else { MAX_RUNS };
     let mut failing = failing;
     let mut best = execution;
     let mut parts = segments(&best.trace);
@@ -83,23 +96,20 @@ pub fn shortest(
             let Some(next) = (at + 1..parts.len()).find(|&it| parts[it].0 == thread) else {
                 continue;
             };
-            if runs >= MAX_RUNS {
+            if runs >= max_runs {
                 break 'again;
             }
             runs += 1;
             let mut candidate = parts.clone();
             let moved = candidate.remove(next);
             candidate.insert(at + 1, moved);
-            let Ok(tried) = fleet.run(plan_of(&candidate, limits)) else {
+            let mut plan = plan_of(&candidate, limits);
+            plan.journal = lost;
+            let Ok((tried, Some(again))) = judged(fleet, serial, plan, limits) else {
                 continue;
             };
             let shorter = segments(&tried.trace);
-            if shorter.len() >= parts.len() {
-                continue;
-            }
-            if let Some(again) = judged(fleet, serial, &tried, limits)
-                && again.is_like(&failing)
-            {
+            if shorter.len() < parts.len() && again.is_like(&failing) {
                 failing = again;
                 best = tried;
                 parts = shorter;
@@ -111,12 +121,14 @@ pub fn shortest(
     let mut plan = Plan::free(Policy::GoOn, 0, limits.max_steps);
     plan.force(best.trace.iter().map(|it| it.thread() as u32));
     plan.detail = true;
-    if let Ok(detailed) = fleet.run(plan)
+    plan.journal = lost;
+    if let Ok((detailed, Some(again))) = judged(fleet, serial, plan, limits)
         && detailed.status != Status::Diverged
-        && judged(fleet, serial, &detailed, limits).is_some_and(|it| it.is_like(&failing))
+        && again.is_like(&failing)
     {
         best = detailed;
     }
+    fleet.set_patience(patience);
     Found {
         switches_found,
         ..shown(fleet, failing, best)
@@ -143,17 +155,19 @@ pub fn shown(fleet: &Fleet, failing: Failing, execution: Execution) -> Found {
     }
 }
 
-/// What the oracles say about one execution.
+/// Runs a plan and asks the oracles about it.
+///
+/// # Errors
+/// There is no result, and that is not the interleaving's doing.
 pub fn judged(
     fleet: &mut Fleet,
     serial: &mut Serial,
-    execution: &Execution,
+    plan: Plan,
     limits: &Limits,
-) -> Option<Failing> {
-    oracle::of_execution(execution).or_else(|| {
-        if execution.status != Status::Complete || !serial.is_new(execution) {
-            return None;
-        }
-        serial.judge(execution, fleet, limits).ok().flatten()
-    })
+) -> Result<(Execution, Option<Failing>), AgentError> {
+    let (execution, mut failing) = oracle::of_run(fleet.run(plan))?;
+    if failing.is_none() && execution.status == Status::Complete && serial.is_new(&execution) {
+        failing = serial.judge(&execution, fleet, limits)?;
+    }
+    Ok((execution, failing))
 }

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::agent_process::Target;
 use super::fleet::{Fleet, Sites};
-use super::oracle::Failing;
+use super::oracle::{self, Failing};
 use super::protocol::{Execution, Plan, Policy};
 use super::search::Found;
 
@@ -61,6 +61,9 @@ pub struct Program {
     /// Arguments of the program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
+    /// Directory below the project that it runs in; the project's root when empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub directory: String,
     /// Names that are bound once were instrumented, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_accesses: bool,
@@ -69,10 +72,13 @@ pub struct Program {
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// `exception`, `assertion`, `exit`, `deadlock` or `not-serial`.
+    /// `exception`, `assertion`, `exit`, `deadlock`, `not-serial`, `crash` or `hang`.
     pub kind: String,
     /// In one line.
     pub message: String,
+    /// For `not-serial`: the results that serial orders of the threads give.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub serial: Vec<String>,
 }
 
 /// A thread runs until it has done so much.
@@ -194,10 +200,19 @@ impl Witness {
                 kind: target.kind.to_owned(),
                 target: match target.kind {
                     "script" | "function" => relative(Path::new(&target.target), root),
+                    "pytest" => {
+                        let (file, test) = split_node(&target.target);
+                        relative(&target.directory.join(file), root) + test
+                    }
                     _ => target.target.clone(),
                 },
                 function: target.function.clone(),
                 argv: target.argv.clone(),
+                directory: match target.directory.strip_prefix(root) {
+                    Ok(_) => relative(&target.directory, root),
+                    // From elsewhere: it is replayed in the root.
+                    Err(_) => String::new(),
+                },
                 all_accesses: target.all_accesses,
             },
             sources,
@@ -205,6 +220,10 @@ impl Witness {
             failure: Failure {
                 kind: found.failing.kind().to_owned(),
                 message: found.failing.message(),
+                serial: match &found.failing {
+                    Failing::NotSerial { serial, .. } => serial.clone(),
+                    _ => Vec::new(),
+                },
             },
             threads,
             schedule,
@@ -247,7 +266,7 @@ impl Witness {
             .map_err(|error| Refusal::Unreadable(format!("{}: {error}", root.display())))?;
         let program_file = match self.program.kind.as_str() {
             "script" | "function" => Some(self.program.target.as_str()),
-            "pytest" => self.program.target.split("::").next(),
+            "pytest" => Some(split_node(&self.program.target).0),
             "module" => None,
             other => return Err(Refusal::Outside(format!("a program of kind {other}"))),
         };
@@ -259,6 +278,10 @@ impl Witness {
             && !self.sources.contains_key(file)
         {
             return Err(Refusal::Outside(file.to_owned()));
+        }
+        let directory = &self.program.directory;
+        if !directory.is_empty() && inside(&root, directory).is_none() {
+            return Err(Refusal::Outside(directory.clone()));
         }
         if self.program.kind == "module" && !self.names_module() {
             return Err(Refusal::Outside(self.program.target.clone()));
@@ -293,7 +316,7 @@ impl Witness {
     }
 
     /// What to run, below this root.
-    pub fn target(&self, root: &Path, directory: &Path) -> Target {
+    pub fn target(&self, root: &Path) -> Target {
         let kind = match self.program.kind.as_str() {
             "module" => "module",
             "function" => "function",
@@ -303,7 +326,7 @@ impl Witness {
         Target {
             kind,
             target: match kind {
-                "script" | "function" => root
+                "script" | "function" | "pytest" => root
                     .join(&self.program.target)
                     .to_string_lossy()
                     .into_owned(),
@@ -311,7 +334,7 @@ impl Witness {
             },
             function: self.program.function.clone(),
             argv: self.program.argv.clone(),
-            directory: directory.to_owned(),
+            directory: root.join(&self.program.directory),
             root: root.to_owned(),
             all_accesses: self.program.all_accesses,
         }
@@ -327,7 +350,41 @@ impl Witness {
             .collect();
         plan.lenient = true;
         plan.detail = true;
+        plan.journal = self.is_without_end();
         plan
+    }
+
+    /// Whether the process of a run is lost.
+    fn is_without_end(&self) -> bool {
+        matches!(self.failure.kind.as_str(), "crash" | "hang")
+    }
+
+    /// The step before which a debugger stops, when neither an exception nor threads that wait show
+    /// a place to stop at: the last one of a run that is lost, and where a thread was resumed last
+    /// when it is the result that is wrong.
+    pub fn decisive(&self) -> Option<usize> {
+        let last = self.steps.len().checked_sub(1);
+        let resumed = |at: &usize| {
+            let thread = self.steps[*at].thread;
+            thread != 0
+                && self.steps[at - 1].thread != thread
+                && self.steps[..*at].iter().any(|it| it.thread == thread)
+        };
+        match self.failure.kind.as_str() {
+            "crash" | "hang" => last,
+            "not-serial" => (1..self.steps.len()).rev().find(resumed).or(last),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with an execution that followed the schedule.
+    pub fn judged(&self, execution: &Execution, failing: Option<Failing>) -> Option<Failing> {
+        failing
+            .or_else(|| {
+                let serial = &self.failure.serial;
+                (!serial.is_empty()).then(|| oracle::against(serial, execution))?
+            })
+            .filter(|it| it.kind() == self.failure.kind)
     }
 
     /// The first own step at which an execution differs: its number, what was expected, what came.
@@ -337,7 +394,11 @@ impl Witness {
         sites: &Sites,
         root: &Path,
     ) -> Option<(usize, Option<Step>, Option<Step>)> {
-        let (_, steps) = positions(execution, sites, root);
+        let (_, mut steps) = positions(execution, sites, root);
+        if self.is_without_end() {
+            // Where nothing was lost, the run goes on.
+            steps.truncate(self.steps.len());
+        }
         let length = self.steps.len().max(steps.len());
         (0..length).find_map(|at| {
             let (expected, came) = (self.steps.get(at), steps.get(at));
@@ -347,11 +408,6 @@ impl Witness {
             };
             (!same).then(|| (at, expected.cloned(), came.cloned()))
         })
-    }
-
-    /// Whether this failure is the one the witness tells of.
-    pub fn is_of(&self, failing: &Failing) -> bool {
-        self.failure.kind == failing.kind()
     }
 
     /// The text of the file.
@@ -377,6 +433,11 @@ fn inside(root: &Path, name: &str) -> Option<PathBuf> {
         // A missing file is reported as such.
         Err(_) => Some(joined),
     }
+}
+
+/// The file of a pytest node, and the rest of it.
+fn split_node(node: &str) -> (&str, &str) {
+    node.split_at(node.find("::").unwrap_or(node.len()))
 }
 
 /// A path below the root, with `/`.

@@ -216,7 +216,7 @@ class Run:
         "policy", "rng", "hot", "abort", "status", "diverged", "max_steps", "now", "places",
         "objects", "parts", "keep", "detail", "views", "lenient", "counts", "change_points",
         "hot_steps", "clock_calls", "since", "enabled_log", "notes", "by_position", "inners",
-        "frames",
+        "frames", "stuck",
     )  # fmt: skip
 
 
@@ -234,6 +234,8 @@ R.clock_calls = 0
 R.tasks = []
 R.places, R.objects, R.parts, R.keep, R.views, R.frames = {}, {}, {}, [], {}, {}
 R.notes = set()
+# Called when no thread can go on, before the run is unwound.
+R.stuck = None
 
 WORKERS = [Worker()]
 
@@ -367,6 +369,8 @@ def choose():
         found = runnable()
         if not found:
             R.status = DEADLOCK
+            if R.stuck is not None:
+                R.stuck()
             return None
         if R.sleeping:
             sleeping = R.sleeping
@@ -669,7 +673,7 @@ def begin(plan):
     """Prepares a run that follows `plan` (see serve.py)."""
     forget()
     R.serial += 1
-    R.trace = []
+    R.trace = plan.steps
     R.ends = plan.ends
     R.threads = plan.threads
     R.segments = len(plan.ends)

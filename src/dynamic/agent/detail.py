@@ -5,6 +5,7 @@ import sys
 
 from . import access
 from .core import R, SITE_SHIFT
+from .journal import Steps
 from .program import shown
 
 # Hook -> which argument is the value written; None: the value returned was read.
@@ -23,6 +24,8 @@ def note(site, value):
     step = len(trace) - 1
     if not R.detail or R.detail[-1][0] != step:
         R.detail.append((step, value, [lock.site for lock in R.cur.locks]))
+        if isinstance(trace, Steps):
+            trace.tell(trace[-1], True)
 
 
 def _wrapped(hook, position):

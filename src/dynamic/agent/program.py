@@ -200,13 +200,18 @@ def _wait_for_threads():
 class Result:
     """What one run came to."""
 
-    __slots__ = ("status", "failure", "value", "blocked", "reusable", "output", "errors", "pending")
+    __slots__ = (
+        "status", "failure", "error", "value", "blocked", "reusable", "output", "errors",
+        "pending",
+    )  # fmt: skip
 
 
 def run(body, plan):
     """Runs `body` as the main thread of a run that follows `plan`."""
     result = Result()
     result.failure = None
+    # The exception that is the failure.
+    result.error = None
     result.value = None
     thread.reset()
     clock.reset()
@@ -224,6 +229,7 @@ def run(body, plan):
             ended = True
         except SystemExit as error:
             result.failure = _exit_failure(error.code)
+            result.error = error
         except BaseException as error:
             thread.failed(error)
         if not ended:
@@ -249,11 +255,13 @@ def run(body, plan):
         result.reusable = core.unwind(UNWIND_SECONDS)
     R.active = False
     if thread.exit_request:
-        code = thread.exit_request[0].code
+        result.error = thread.exit_request[0]
+        code = result.error.code
         result.failure = _exit_failure(code, "os._exit(%r)" % (code,)) if code else None
     failures = [f for f in thread.failures if not isinstance(f.value, Abort)]
     if failures:
         result.failure = _error_failure(failures[0])
+        result.error = failures[0].value
     elif result.status == DEADLOCK:
         result.failure = {"kind": "deadlock", "message": "", "thread": -1}
     result.output = STDOUT.take()

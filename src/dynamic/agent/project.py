@@ -96,6 +96,18 @@ class Project:
         self.register(code)
         return code
 
+    def news(self):
+        """The sites and files that the other side does not know yet."""
+        found = {}
+        if self.sent < len(self.sites):
+            found["first_site"] = self.sent
+            found["sites"] = self.sites[self.sent :]
+            self.sent = len(self.sites)
+        if self.files:
+            found["files"] = self.files[:]
+            del self.files[:]
+        return found
+
     def register(self, code):
         core.project_code[id(code)] = code
         for constant in code.co_consts:

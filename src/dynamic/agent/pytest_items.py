@@ -21,19 +21,19 @@ class Failed(Exception):
 class Plugin:
     """Takes over the running of tests."""
 
-    def __init__(self, channel, hello, options):
-        self.channel = channel
-        self.hello = hello
-        self.options = options
+    def __init__(self, collected, run):
+        # Called with the items and what could not be collected; and with a function that runs the first of them.
+        self.collected = collected
+        self.run = run
         self.errors = []
+        self.uncollected = []
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.uncollected.append(str(report.longrepr))
 
     def pytest_collection_finish(self, session):
-        self.hello["items"] = [item.nodeid for item in session.items]
-        if not session.items:
-            self.hello["error"] = "pytest found no test"
-        serve.send_text(self.channel, self.hello)
-        if "error" in self.hello:
-            patch.real_exit(2)
+        self.collected(session.items, self.uncollected)
         # What pytest said while it collected is not output of a schedule.
         program.STDOUT.take()
         program.STDERR.take()
@@ -43,15 +43,6 @@ class Plugin:
 
         # With several, the searching process starts an agent for each.
         item = session.items[0]
-
-        def body():
-            reports = runner.runtestprotocol(item, log=False, nextitem=None)
-            for report in reports:
-                if report.outcome == "failed":
-                    raise _error(report, self.errors)
-            if any(report.outcome == "skipped" for report in reports):
-                R.notes.add("the test is skipped or expected to fail")
-
         real_call = runner.CallInfo.from_call.__func__
         plugin = self
 
@@ -72,9 +63,14 @@ class Plugin:
 
         def once():
             del self.errors[:]
-            return body()
+            reports = runner.runtestprotocol(item, log=False, nextitem=None)
+            for report in reports:
+                if report.outcome == "failed":
+                    raise _error(report, self.errors)
+            if any(report.outcome == "skipped" for report in reports):
+                R.notes.add("the test is skipped or expected to fail")
 
-        serve.Server(self.channel, once, self.options, keep_modules=True).serve()
+        self.run(once)
         return True
 
 
@@ -113,24 +109,46 @@ def _rewriting_of_tests():
     rewrite._read_pyc = lambda *args, **kwargs: None
 
 
-def serve_items(options, channel, hello):
-    """Entry: never returns."""
+def start(target, collected, run):
+    """Runs pytest on `target`; returns what is wrong when it ended before a test ran."""
     try:
         import pytest
     except ImportError:
-        hello["error"] = "%s has no pytest" % sys.executable
-        serve.send_text(channel, hello)
-        patch.real_exit(2)
+        return "%s has no pytest" % sys.executable
     _rewriting_of_tests()
-    plugin = Plugin(channel, hello, options)
     arguments = [
-        options["target"], "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist",
+        target, "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist",
         "-p", "no:randomly", "-p", "no:faulthandler", "--capture=no",
     ]  # fmt: skip
-    code = pytest.main(arguments, plugins=[plugin])
-    hello["error"] = "pytest ended with status %s before a test ran: %s" % (
+    code = pytest.main(arguments, plugins=[Plugin(collected, run)])
+    return "pytest ended with status %s before a test ran: %s" % (
         int(code),
         (program.STDOUT.take() + program.STDERR.take())[-2000:],
     )
+
+
+def node(item):
+    """A test as pytest is told of it in the present directory, which need not be its root."""
+    path = os.path.relpath(str(getattr(item, "path", None) or item.fspath)).replace(os.sep, "/")
+    return "::".join([path] + item.nodeid.split("::")[1:])
+
+
+def serve_items(options, channel, hello):
+    """Entry: never returns."""
+
+    def collected(items, errors):
+        hello["items"] = [node(item) for item in items]
+        if errors:
+            hello["error"] = "pytest could not collect the tests\n" + "\n".join(errors)
+        elif not items:
+            hello["error"] = "pytest found no test in %s" % options["target"]
+        serve.send_text(channel, hello)
+        if "error" in hello:
+            patch.real_exit(2)
+
+    def run(body):
+        serve.Server(channel, body, options, keep_modules=True).serve()
+
+    hello["error"] = start(options["target"], collected, run)
     serve.send_text(channel, hello)
     patch.real_exit(2)

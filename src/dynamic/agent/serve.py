@@ -2,7 +2,7 @@
 
 A plan arrives as a length and 32-bit words: see `Plan`. A result leaves as a header of eight
 32-bit words, the trace as 64-bit words, wake-ups and pending operations, and JSON text for what
-is rare: a failure, new sites, output.
+is rare: a failure, new sites, output. With a journal, each step leaves by itself before.
 """
 
 import array
@@ -18,6 +18,7 @@ import traceback
 
 from . import access, core, patch, program, project
 from .core import R
+from .journal import Journal, Steps
 from .project import PROJECT
 
 FORMAT = 1
@@ -28,7 +29,7 @@ class Plan:
 
     __slots__ = (
         "policy", "seed", "max_steps", "detail", "lenient", "log_enabled", "ends", "threads",
-        "naps", "hot", "counts", "change_points", "inners",
+        "naps", "hot", "counts", "change_points", "inners", "journal", "steps",
     )  # fmt: skip
 
     def __init__(self, words):
@@ -38,6 +39,9 @@ class Plan:
         self.detail = flags & 1
         self.lenient = flags & 2
         self.log_enabled = flags & 4
+        self.journal = flags & 16
+        # The list that the trace is written to.
+        self.steps = []
         at = 9
         self.threads = words[at : at + segments]
         at += segments
@@ -94,18 +98,11 @@ class Channel:
 
 def text_of(result):
     """The rare part of a result."""
-    found = {}
+    found = PROJECT.news()
     if result.failure is not None:
         found["failure"] = result.failure
     if result.blocked is not None:
         found["blocked"] = result.blocked
-    if PROJECT.sent < len(PROJECT.sites):
-        found["first_site"] = PROJECT.sent
-        found["sites"] = PROJECT.sites[PROJECT.sent :]
-        PROJECT.sent = len(PROJECT.sites)
-    if PROJECT.files:
-        found["files"] = PROJECT.files[:]
-        del PROJECT.files[:]
     output = result.output + program.raw_output()
     if output:
         found["output"] = output
@@ -222,6 +219,8 @@ class Server:
             patch.real_exit(0)
 
     def execute(self, plan):
+        if plan.journal:
+            plan.steps = Steps(Journal(self.channel).tell)
         details = None
         if plan.detail:
             from . import detail as details

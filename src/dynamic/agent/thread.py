@@ -6,7 +6,6 @@ import itertools
 import sys
 import threading
 import time
-import traceback
 
 from . import core
 from .core import (
@@ -193,12 +192,6 @@ def run_timer(self):
 
 
 _main_thread = threading.main_thread()
-
-
-def thread_error(failure):
-    """The lines Python prints for an uncaught exception."""
-    error = failure.value
-    return traceback.format_exception(type(error), error, error.__traceback__)
 
 
 def reset():

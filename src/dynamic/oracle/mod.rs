@@ -2,10 +2,13 @@
 
 mod serial;
 
-pub use serial::Serial;
+pub use serial::{Serial, against};
 
 use super::agent_process::AgentError;
 use super::protocol::{Blocked, Execution, Status};
+
+/// Results of serial orders that a message shows.
+const MAX_SHOWN: usize = 4;
 
 /// What is wrong with an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub enum Failing {
     },
     /// The run does not end: a thread waits outside the scheduler's control, or never stops.
     Hang {
+        /// The thread, when it is known.
+        thread: Option<String>,
         /// The stacks of its threads.
         stacks: String,
     },
@@ -43,7 +48,7 @@ pub enum Failing {
     NotSerial {
         /// The result.
         result: String,
-        /// What the serial orders give.
+        /// What the serial orders give, in order.
         serial: Vec<String>,
     },
 }
@@ -72,13 +77,25 @@ impl Failing {
             Self::Exit(status) => status.clone(),
             Self::Deadlock(_) => "threads are left and none can go on".to_owned(),
             Self::Crash { signal, .. } => format!("the interpreter died of signal {signal}"),
-            Self::Hang { .. } => "the run does not end: a thread waits outside the scheduler's \
-                                  control, or never stops"
-                .to_owned(),
-            Self::NotSerial { result, serial } => format!(
-                "the result {result} comes from no serial order of the threads, which give {}",
-                serial.join(" or ")
+            Self::Hang { thread, .. } => format!(
+                "the run does not end: {} waits outside the scheduler's control, or never stops",
+                thread.as_deref().unwrap_or("a thread")
             ),
+            Self::NotSerial { result, serial } => {
+                let mut orders: Vec<String> = serial
+                    .iter()
+                    .take(MAX_SHOWN)
+                    .map(|it| shortened(it))
+                    .collect();
+                if serial.len() > MAX_SHOWN {
+                    orders.push(format!("one of {} others", serial.len() - MAX_SHOWN));
+                }
+                format!(
+                    "the result {} comes from no serial order of the threads, which give {}",
+                    shortened(result),
+                    orders.join(" or ")
+                )
+            }
         }
     }
 
@@ -121,29 +138,64 @@ pub fn of_execution(execution: &Execution) -> Option<Failing> {
         .then(|| Failing::Deadlock(execution.rare.blocked.clone()))
 }
 
-/// Whether a run without a result is a defect of the interleaving, given that another one had a
-/// result: a crash and a hang are, being killed or leaving the process is not ours to judge.
+/// What a run without a result is, given that another one has a result: a crash and a hang are
+/// defects of the interleaving; being killed or leaving the process is not ours to judge.
 pub fn of_agent_error(error: &AgentError) -> Option<Failing> {
-    const CRASHES: [i32; 5] = [4, 6, 7, 8, 11];
     match error {
         AgentError::Died {
             signal: Some(signal),
             complaint,
             ..
-        } if CRASHES.contains(signal) => Some(Failing::Crash {
+        } if error.is_of_the_run() => Some(Failing::Crash {
             signal: *signal,
             stacks: complaint.clone(),
         }),
-        AgentError::Hung { stacks } => Some(Failing::Hang {
+        AgentError::Hung { stacks, steps } => Some(Failing::Hang {
+            thread: steps.as_ref().and_then(|it| {
+                let last = it.trace.last()?.thread();
+                it.rare.names.get(last).cloned()
+            }),
             stacks: stacks.clone(),
         }),
         _ => None,
     }
 }
 
+/// What a run came to and what is wrong with it, when it has a result or its steps are known.
+///
+/// # Errors
+/// There is no result, and that is not the interleaving's doing.
+pub fn of_run(
+    received: Result<Execution, AgentError>,
+) -> Result<(Execution, Option<Failing>), AgentError> {
+    match received {
+        Ok(execution) => {
+            let failing = of_execution(&execution);
+            Ok((execution, failing))
+        }
+        Err(mut error) => match (of_agent_error(&error), error.steps()) {
+            (Some(failing), Some(steps)) => {
+                let steps = std::mem::replace(steps, Execution::unfinished());
+                Ok((steps, Some(failing)))
+            }
+            _ => Err(error),
+        },
+    }
+}
+
 impl Failing {
-    /// Whether the run had no end of its own, so that nothing is known of its steps.
+    /// Whether the run had no end of its own, so that its process was lost.
     pub fn is_without_end(&self) -> bool {
         matches!(self, Self::Crash { .. } | Self::Hang { .. })
+    }
+}
+
+fn shortened(result: &str) -> String {
+    let text = result.replace('\n', " | ");
+    let kept: String = text.chars().take(80).collect();
+    if kept.len() < text.len() {
+        format!("`{kept}...`")
+    } else {
+        format!("`{kept}`")
     }
 }

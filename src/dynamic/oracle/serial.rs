@@ -70,6 +70,17 @@ fn is_serial(execution: &Execution) -> bool {
     true
 }
 
+/// Judges by results of serial orders that are known.
+pub fn against(serial: &[String], execution: &Execution) -> Option<Failing> {
+    let result = result_of(execution);
+    (execution.status == Status::Complete && !serial.contains(&result)).then(|| {
+        Failing::NotSerial {
+            result,
+            serial: serial.to_vec(),
+        }
+    })
+}
+
 impl Serial {
     /// Whether this result differs from all judged before.
     pub fn is_new(&mut self, execution: &Execution) -> bool {
@@ -109,23 +120,9 @@ impl Serial {
             self.seen.insert(result);
             return Ok(None);
         }
-        let mut serial: Vec<String> = allowed.iter().map(|it| shortened(it)).collect();
+        let mut serial: Vec<String> = allowed.iter().cloned().collect();
         serial.sort();
-        serial.truncate(4);
-        Ok(Some(Failing::NotSerial {
-            result: shortened(&result),
-            serial,
-        }))
-    }
-}
-
-fn shortened(result: &str) -> String {
-    let text = result.replace('\n', " | ");
-    let kept: String = text.chars().take(80).collect();
-    if kept.len() < text.len() {
-        format!("`{kept}...`")
-    } else {
-        format!("`{kept}`")
+        Ok(Some(Failing::NotSerial { result, serial }))
     }
 }
 
