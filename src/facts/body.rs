@@ -8,8 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::held::{Flow, HeldSets, Taken};
 use super::scope::Names;
 use super::{
-    Class, Constant, Control, Function, List, ModuleFacts, Op, OpKind, Parameter, ParameterKind,
-    Shape, ShapeKind, Value, ValueId, directive,
+    Class, Code, Constant, Control, Function, List, ModuleFacts, Op, OpKind, Packed, Parameter,
+    ParameterKind, Shape, ShapeKind, Value, ValueId, directive,
 };
 use crate::source::name::Name;
 use crate::source::span::Range;
@@ -104,6 +104,7 @@ pub(super) struct Attempt<'a> {
 pub(super) struct Frame<'a> {
     pub index: u32,
     pub function: Function,
+    pub code: Code,
     pub held: HeldSets,
     pub slots: FxHashMap<&'a str, usize>,
     pub slot_names: Vec<&'a str>,
@@ -148,21 +149,17 @@ impl<'a> Frame<'a> {
                 is_generator: names.is_generator,
                 range: Range { start: 0, end: 0 },
                 name_range: Range { start: 0, end: 0 },
+                code: Packed::default(),
+            },
+            code: Code {
                 values: vec![Value::Unknown],
-                lists: Vec::new(),
-                ops: Vec::new(),
-                calls: Vec::new(),
-                held: Vec::new(),
                 controls: vec![Control {
                     parent: 0,
                     first: 0,
                     end: 0,
                     absent: false,
                 }],
-                cells: Vec::new(),
-                local_names: Vec::new(),
-                returns: Vec::new(),
-                leaks: Vec::new(),
+                ..Code::default()
             },
             held: HeldSets::new(),
             slots: FxHashMap::default(),
@@ -244,8 +241,8 @@ impl<'a> Walker<'a> {
 
     pub fn value(&mut self, value: Value) -> ValueId {
         let frame = self.frame();
-        let id = ValueId(u32::try_from(frame.function.values.len()).unwrap_or(0));
-        frame.function.values.push(value);
+        let id = ValueId(u32::try_from(frame.code.values.len()).unwrap_or(0));
+        frame.code.values.push(value);
         id
     }
 
@@ -269,9 +266,9 @@ impl<'a> Walker<'a> {
     }
 
     pub fn list(&mut self, values: &[ValueId]) -> List {
-        let function = &mut self.frame().function;
-        let start = u32::try_from(function.lists.len()).unwrap_or(0);
-        function.lists.extend_from_slice(values);
+        let code = &mut self.frame().code;
+        let start = u32::try_from(code.lists.len()).unwrap_or(0);
+        code.lists.extend_from_slice(values);
         List {
             start,
             len: u32::try_from(values.len()).unwrap_or(0),
@@ -280,12 +277,12 @@ impl<'a> Walker<'a> {
 
     pub fn get(&self, id: ValueId) -> &Value {
         let frame = &self.frames[self.frames.len() - 1];
-        &frame.function.values[id.0 as usize]
+        &frame.code.values[id.0 as usize]
     }
 
     pub fn op(&mut self, kind: OpKind, range: Range) -> u32 {
         let frame = self.frame();
-        let index = u32::try_from(frame.function.ops.len()).unwrap_or(u32::MAX);
+        let index = u32::try_from(frame.code.ops.len()).unwrap_or(u32::MAX);
         let op = Op {
             kind,
             range,
@@ -293,12 +290,12 @@ impl<'a> Walker<'a> {
             control: frame.control,
             in_loop: frame.loop_depth > 0,
         };
-        frame.function.ops.push(op);
+        frame.code.ops.push(op);
         index
     }
 
     pub fn next_op(&mut self) -> u32 {
-        u32::try_from(self.frame().function.ops.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.frame().code.ops.len()).unwrap_or(u32::MAX)
     }
 
     /// Everything evaluated from `first` on decides what runs next.
@@ -314,8 +311,8 @@ impl<'a> Walker<'a> {
             return frame.control;
         }
         let parent = frame.control;
-        let index = u32::try_from(frame.function.controls.len()).unwrap_or(0);
-        frame.function.controls.push(Control {
+        let index = u32::try_from(frame.code.controls.len()).unwrap_or(0);
+        frame.code.controls.push(Control {
             parent,
             first,
             end,
@@ -426,7 +423,7 @@ impl<'a> Walker<'a> {
 
     pub fn variable_of(&self, op: u32) -> Option<super::Variable> {
         let frame = &self.frames[self.frames.len() - 1];
-        match frame.function.ops.get(op as usize)?.kind {
+        match frame.code.ops.get(op as usize)?.kind {
             OpKind::ReadVariable { variable, .. } => Some(variable),
             _ => None,
         }
@@ -499,7 +496,7 @@ impl<'a> Walker<'a> {
             }
             Body::Expression(body) => {
                 let value = self.expression(body);
-                self.frame().function.returns.push(value);
+                self.frame().code.returns.push(value);
                 self.op(OpKind::Return { value }, range_of(body));
             }
         }
@@ -552,13 +549,13 @@ impl<'a> Walker<'a> {
         let Some(mut frame) = self.frames.pop() else {
             return;
         };
-        frame.function.held = frame.held.sets;
+        frame.code.held = frame.held.sets;
         let mut cells: Vec<_> = frame.cells.into_iter().collect();
         cells.sort_by_key(|(name, _)| name.as_str());
-        frame.function.cells = cells;
+        frame.code.cells = cells;
         // Who asks a function with this name to do it gives the lock back.
         let acquires = frame.function.name.as_str().contains("acquire");
-        frame.function.leaks = frame
+        frame.code.leaks = frame
             .leaks
             .iter()
             .filter(|(taken, _)| {
@@ -575,9 +572,7 @@ impl<'a> Walker<'a> {
                 exit: *exit,
             })
             .collect();
-        frame.function.ops.shrink_to_fit();
-        frame.function.values.shrink_to_fit();
-        frame.function.lists.shrink_to_fit();
+        frame.function.code = Packed::new(&frame.code);
         let index = frame.index as usize;
         self.functions[index] = Some(frame.function);
     }

@@ -82,13 +82,13 @@ impl<'a> Walker<'a> {
 
     /// The op of a call `d.get(key)`.
     fn lookup_by_get(&self, index: u32) -> Option<u32> {
-        let function = &self.frames[self.frames.len() - 1].function;
-        let callee = function.calls[index as usize].callee;
+        let code = &self.frames[self.frames.len() - 1].code;
+        let callee = code.calls[index as usize].callee;
         if !matches!(self.get(callee), Value::Attribute { name, .. } if name.as_str() == "get") {
             return None;
         }
         let is_call = |op: &super::Op| op.kind == OpKind::Call(index);
-        let found = function.ops.iter().rposition(is_call)?;
+        let found = code.ops.iter().rposition(is_call)?;
         u32::try_from(found).ok()
     }
 
@@ -118,7 +118,7 @@ impl<'a> Walker<'a> {
             Value::Join(list) if depth < 3 => {
                 // `got = False`, then `got = lock.acquire(...)` on some path.
                 let mut found = None;
-                for &part in frame.function.list(*list) {
+                for &part in frame.code.list(*list) {
                     match self.get(part) {
                         Value::Constant(Constant::False | Constant::None) | Value::Unknown => {}
                         _ => {
@@ -288,7 +288,7 @@ impl<'a> Walker<'a> {
             Expr::Await(it) => {
                 let value = self.expression(&it.value);
                 if let Value::Call(index) = *self.get(value) {
-                    self.frame().function.calls[index as usize].awaited = true;
+                    self.frame().code.calls[index as usize].awaited = true;
                 }
                 value
             }
@@ -522,8 +522,8 @@ impl<'a> Walker<'a> {
             return false;
         };
         let frame = &self.frames[self.frames.len() - 1];
-        let call = &frame.function.calls[*index as usize];
-        frame.function.list(call.arguments).iter().any(|&argument| {
+        let call = &frame.code.calls[*index as usize];
+        frame.code.list(call.arguments).iter().any(|&argument| {
             matches!(
                 self.get(argument),
                 Value::Constant(Constant::Text(Some(text))) if text.as_str() == "Py_GIL_DISABLED"
@@ -707,9 +707,9 @@ impl<'a> Walker<'a> {
         }
         let arguments = self.list(&arguments);
         let frame = self.frame();
-        let index = u32::try_from(frame.function.calls.len()).unwrap_or(0);
+        let index = u32::try_from(frame.code.calls.len()).unwrap_or(0);
         let many = frame.loop_depth > 0;
-        frame.function.calls.push(Call {
+        frame.code.calls.push(Call {
             callee,
             result: ValueId::UNKNOWN,
             arguments,
@@ -721,7 +721,7 @@ impl<'a> Walker<'a> {
         });
         self.op(OpKind::Call(index), range);
         let result = self.value(Value::Call(index));
-        self.frame().function.calls[index as usize].result = result;
+        self.frame().code.calls[index as usize].result = result;
         if let Some((base, spelled, method)) = receiver {
             match method {
                 "acquire" => self.acquire_call(call, index, base, spelled, range, statement),
@@ -750,7 +750,7 @@ impl<'a> Walker<'a> {
 
     fn frame_list(&self, list: super::List) -> Vec<ValueId> {
         let frame = &self.frames[self.frames.len() - 1];
-        frame.function.list(list).to_vec()
+        frame.code.list(list).to_vec()
     }
 
     fn acquire_call(
@@ -895,20 +895,20 @@ impl<'a> Walker<'a> {
             Value::Call(index) => {
                 // `d.get(k)` loads `d[k]` as well.
                 let frame = &walker.frames[walker.frames.len() - 1];
-                let call = &frame.function.calls[*index as usize];
+                let call = &frame.code.calls[*index as usize];
                 let Value::Attribute {
                     base: other, name, ..
                 } = walker.get(call.callee)
                 else {
                     return None;
                 };
-                let first = frame.function.list(call.arguments).first().copied()?;
+                let first = frame.code.list(call.arguments).first().copied()?;
                 if name.as_str() != "get" || !walker.same(*other, base) || !walker.same(first, key)
                 {
                     return None;
                 }
                 let found = frame
-                    .function
+                    .code
                     .ops
                     .iter()
                     .rposition(|op| op.kind == OpKind::Call(*index))?;
@@ -933,12 +933,12 @@ impl<'a> Walker<'a> {
         }
         let frame = &self.frames[self.frames.len() - 1];
         let parts: Vec<ValueId> = match this {
-            Value::Combined(list) | Value::Join(list) => frame.function.list(*list).to_vec(),
-            Value::Container { elements, .. } => frame.function.list(*elements).to_vec(),
+            Value::Combined(list) | Value::Join(list) => frame.code.list(*list).to_vec(),
+            Value::Container { elements, .. } => frame.code.list(*elements).to_vec(),
             Value::Element(inner) => vec![*inner],
             Value::Call(index) => {
-                let call = &frame.function.calls[*index as usize];
-                frame.function.list(call.arguments).to_vec()
+                let call = &frame.code.calls[*index as usize];
+                frame.code.list(call.arguments).to_vec()
             }
             _ => Vec::new(),
         };

@@ -11,6 +11,7 @@ mod body;
 mod directive;
 mod expression;
 mod held;
+mod packed;
 mod scope;
 mod statement;
 pub mod suppress;
@@ -18,6 +19,7 @@ pub mod suppress;
 use serde::{Deserialize, Serialize};
 
 pub use directive::{Directive, DirectiveKind};
+pub use packed::Packed;
 
 use crate::source::name::Name;
 use crate::source::span::Range;
@@ -378,6 +380,13 @@ pub struct Function {
     pub range: Range,
     /// Its name in the definition.
     pub name_range: Range,
+    /// What it does.
+    pub code: Packed,
+}
+
+/// What a function does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Code {
     /// All values.
     pub values: Vec<Value>,
     /// Runs of values.
@@ -476,16 +485,39 @@ pub enum ShapeKind {
 }
 
 impl ModuleFacts {
+    /// A copy with the code of all functions unpacked, for whoever looks through the whole module
+    /// and drops it.
+    #[must_use]
+    pub fn unpacked(&self) -> Self {
+        Self {
+            functions: self.functions.iter().map(Function::unpacked).collect(),
+            path: self.path.clone(),
+            classes: self.classes.clone(),
+            globals: self.globals.clone(),
+            stars: self.stars.clone(),
+            ignores: Vec::new(),
+            directives: self.directives.clone(),
+            shapes: self.shapes.clone(),
+            ..*self
+        }
+    }
+
     /// How many functions and lambdas the module defines.
     pub fn function_count(&self) -> usize {
         self.functions.len() - 1
     }
 }
 
-impl Function {
+impl Code {
     /// The values of a run.
     pub fn list(&self, list: List) -> &[ValueId] {
         &self.lists[list.start as usize..(list.start + list.len) as usize]
+    }
+
+    /// What a call is given: positional arguments, then keyword ones.
+    pub fn given<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = ValueId> + 'a {
+        let keywords = call.keywords.iter().map(|(_, value)| *value);
+        self.list(call.arguments).iter().copied().chain(keywords)
     }
 
     /// The local variable a container or the result of a call was assigned to.

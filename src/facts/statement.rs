@@ -38,7 +38,7 @@ impl<'a> Walker<'a> {
                     Some(value) => self.expression(value),
                     None => self.constant(Constant::None),
                 };
-                self.frame().function.returns.push(value);
+                self.frame().code.returns.push(value);
                 self.op(OpKind::Return { value }, range);
                 self.leave(range);
             }
@@ -326,10 +326,10 @@ impl<'a> Walker<'a> {
         }
         frame.flow.env[slot] = value;
         if matches!(
-            frame.function.values[value.0 as usize],
+            frame.code.values[value.0 as usize],
             Value::Container { .. } | Value::Call(_)
         ) {
-            frame.function.local_names.push((value, name));
+            frame.code.local_names.push((value, name));
         }
         if shared {
             self.bind_cell(name, value);
@@ -402,7 +402,7 @@ impl<'a> Walker<'a> {
         let known = match self.get(value) {
             Value::Container { elements, .. } => {
                 let frame = &self.frames[self.frames.len() - 1];
-                let list = frame.function.list(*elements).to_vec();
+                let list = frame.code.list(*elements).to_vec();
                 (list.len() == targets.len()
                     && !targets.iter().any(Expr::is_starred_expr)
                     && !list
@@ -606,10 +606,10 @@ impl<'a> Walker<'a> {
         let frame = self.frame();
         for &(slot, joined) in open {
             let last = frame.flow.env.get(slot).copied().unwrap_or_default();
-            if let Value::Join(list) = frame.function.values[joined.0 as usize]
+            if let Value::Join(list) = frame.code.values[joined.0 as usize]
                 && last != joined
             {
-                frame.function.lists[list.start as usize + 1] = last;
+                frame.code.lists[list.start as usize + 1] = last;
             }
         }
         frame.loop_depth -= 1;
@@ -880,7 +880,7 @@ impl<'a> Walker<'a> {
         let mut caught = before.clone();
         caught.alive = true;
         let released_inside: Vec<ValueId> = {
-            let ops = &self.frame().function.ops[first_op as usize..after_body as usize];
+            let ops = &self.frame().code.ops[first_op as usize..after_body as usize];
             ops.iter()
                 .filter_map(|op| match op.kind {
                     OpKind::Release { lock } => Some(lock),

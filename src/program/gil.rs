@@ -1,8 +1,6 @@
 //! Calls that ask about the GIL wrongly, or count on it: what models say of them, wherever they
 //! stand. No thread needs to reach them.
 
-use rustc_hash::FxHashSet;
-
 use super::effect::At;
 use super::object::{FunctionId, ModuleIndex};
 use super::reading::Reading;
@@ -25,24 +23,13 @@ pub struct GilUse {
     pub advice: Name,
 }
 
-/// All such calls of one module, in the order of functions; `names` are those of
-/// [`Models::gil_names`].
-pub fn uses(
-    links: Reading<'_>,
-    models: &Models,
-    names: &FxHashSet<Name>,
-    module: ModuleIndex,
-) -> Vec<GilUse> {
+/// All such calls of one module, in the order of functions.
+pub fn uses(links: Reading<'_>, models: &Models, module: ModuleIndex) -> Vec<GilUse> {
     let mut found = Vec::new();
     let facts = links.module(module);
     let in_test = is_test_path(&facts.path);
     // Few modules so much as name such a function, under whatever name they import it.
-    let mut values = facts.functions.iter().flat_map(|it| &it.values);
-    let is_named = values.any(|value| match value {
-        Value::Imported { name, .. } | Value::Attribute { name, .. } => names.contains(name),
-        _ => false,
-    });
-    if !is_named {
+    if !links.names_gil(module) {
         return found;
     }
     for (index, function) in facts.functions.iter().enumerate() {

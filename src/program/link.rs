@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::object::{ClassId, FunctionId, ModuleIndex};
-use super::touching::{rewritten_names, touching_functions};
+use super::sharing::classes_by_thread;
+use super::touching::{Hints, hints, rewritten_names, touching_functions};
 use crate::facts::{Class, Function, ModuleFacts, OpKind, Value, ValueId, Variable};
 use crate::models::Models;
 use crate::source::name::Name;
@@ -62,8 +63,22 @@ pub(super) struct Table {
     rewritten: Vec<Name>,
     /// Functions that touch what threads share; see [`Links::touches`].
     touching: Vec<bool>,
+    /// What else is asked of functions before they are followed.
+    hints: Vec<Hints>,
+    /// Classes whose methods may look things up by the identity of the thread that runs.
+    by_thread: FxHashSet<u32>,
+    /// Calls whose results the module keeps; see [`Links::keeps_result`]. Sorted.
+    kept_calls: Vec<(u32, ValueId)>,
     /// It names a server that runs its handlers on threads.
     serves: bool,
+    /// It names a function that asks about the GIL or counts on it.
+    names_gil: bool,
+    /// It imports something that is about threads.
+    knows_threads: bool,
+    /// See [`Links::runs_when_imported`].
+    runs_when_imported: bool,
+    /// How many calls its functions have.
+    calls: usize,
 }
 
 /// Names with a meaning, from the models.
@@ -77,17 +92,13 @@ pub struct Names {
     pub locks: FxHashSet<Name>,
     /// All classes that models describe.
     pub classes: FxHashSet<Name>,
+    /// Functions that ask about the GIL or count on it.
+    pub gil: FxHashSet<Name>,
 }
 
 impl Table {
     fn new(module: ModuleIndex, facts: &ModuleFacts, names: &Names) -> Self {
-        let mut values = facts.functions.iter().flat_map(|body| &body.values);
-        let serves = values.any(|value| match value {
-            Value::Imported { name, .. } | Value::Attribute { name, .. } => {
-                names.serving.contains(name)
-            }
-            _ => false,
-        });
+        let facts = &facts.unpacked();
         let rewritten = rewritten_names(facts, &names.spawning);
         let globals = facts.globals.iter().enumerate();
         let mut table = Self {
@@ -96,11 +107,27 @@ impl Table {
                 .collect(),
             touching: touching_functions(facts, names, &rewritten),
             rewritten,
-            serves,
+            runs_when_imported: runs_when_imported(facts),
+            calls: facts.functions.iter().map(|it| it.calls.len()).sum(),
             ..Self::default()
         };
+        for value in facts.functions.iter().flat_map(|it| &it.values) {
+            match value {
+                Value::Imported { name, .. } | Value::Attribute { name, .. } => {
+                    table.serves |= names.serving.contains(name);
+                    table.names_gil |= names.gil.contains(name);
+                }
+                _ => {}
+            }
+            if let Value::Module(module) | Value::Imported { module, .. } = value {
+                table.knows_threads |= is_about_threads(module.as_str());
+            }
+        }
+        table.hints = hints(facts, &names.spawning);
+        table.by_thread = classes_by_thread(facts);
         table.collect_stores(module, facts);
         table.collect_lock_fields(module, facts, &names.locks);
+        table.collect_kept_calls(facts);
         table
     }
 
@@ -111,6 +138,9 @@ impl Table {
         self.attribute_stores == other.attribute_stores
             && self.lock_fields == other.lock_fields
             && self.touching == other.touching
+            && self.hints == other.hints
+            && self.by_thread == other.by_thread
+            && self.kept_calls == other.kept_calls
             && count(self) == count(other)
             && self
                 .elements
@@ -137,14 +167,16 @@ pub fn class_of_method(facts: &ModuleFacts, function: &Function) -> Option<u32> 
 /// A folder that is no package and holds more modules than this is not one program.
 const MAX_LOOSE: u32 = 64;
 
-/// A module that runs when it is imported: with `if __name__ == "__main__"`, or with a body that
-/// starts threads, a loop or its own `main`. Nobody imports it for its functions.
-pub fn is_program(facts: &ModuleFacts) -> bool {
-    facts.is_script || runs_when_imported(facts)
+/// Whether a module of this name is about threads.
+fn is_about_threads(module: &str) -> bool {
+    let first = module.split('.').next().unwrap_or_default();
+    matches!(
+        first,
+        "threading" | "_thread" | "concurrent" | "multiprocessing" | "queue"
+    )
 }
 
-/// A module whose body starts threads, a loop or its own `main`.
-pub fn runs_when_imported(facts: &ModuleFacts) -> bool {
+fn runs_when_imported(facts: &ModuleFacts) -> bool {
     let body = &facts.functions[0];
     let is_main = |name: &Name| name.as_str() == "main";
     body.calls.iter().any(|call| {
@@ -242,10 +274,10 @@ impl Links {
     /// Folders that hold a script and are not packages. What lies beside a `setup.py` is a library
     /// and the scripts that try it.
     fn collect_script_folders(&mut self) {
-        for (_, facts) in &self.modules {
+        for (module, (_, facts)) in (0..).zip(&self.modules) {
             let folder = facts.path.rsplit_once('/').map_or("", |(folder, _)| folder);
             let is_library = self.paths.contains_key(join(folder, "setup").as_str());
-            if is_program(facts) && !is_library && !self.paths.contains_key(folder) {
+            if self.is_program(module) && !is_library && !self.paths.contains_key(folder) {
                 self.script_folders.insert(folder.to_owned());
             }
         }
@@ -292,6 +324,24 @@ impl Links {
         self.table(id.module).touching[id.index as usize]
     }
 
+    /// What a function may do, as far as names tell.
+    pub fn hints(&self, id: FunctionId) -> Hints {
+        self.table(id.module).hints[id.index as usize]
+    }
+
+    /// Whether methods of a class may look things up by the identity of the thread that runs, as
+    /// far as names tell.
+    pub fn may_keep_by_thread(&self, class: ClassId) -> bool {
+        self.table(class.module).by_thread.contains(&class.index)
+    }
+
+    /// Whether a value that a module keeps in a name, a class attribute, or a container that one of
+    /// these holds, is the result of a call.
+    pub fn keeps_result(&self, function: FunctionId, value: ValueId) -> bool {
+        let kept = &self.table(function.module).kept_calls;
+        kept.binary_search(&(function.index, value)).is_ok()
+    }
+
     /// The same files, in the same order.
     pub(super) fn has_paths_of(&self, modules: &[(FileId, Arc<ModuleFacts>)]) -> bool {
         self.modules.len() == modules.len()
@@ -308,6 +358,32 @@ impl Links {
     /// Whether the project names a server that runs its handlers on threads.
     pub fn is_served_by_threads(&self) -> bool {
         self.tables.iter().any(|it| it.serves)
+    }
+
+    /// A module that runs when it is imported: with `if __name__ == "__main__"`, or with a body
+    /// that starts threads, a loop or its own `main`. Nobody imports it for its functions.
+    pub fn is_program(&self, module: ModuleIndex) -> bool {
+        self.module(module).is_script || self.runs_when_imported(module)
+    }
+
+    /// A module whose body starts threads, a loop or its own `main`.
+    pub fn runs_when_imported(&self, module: ModuleIndex) -> bool {
+        self.table(module).runs_when_imported
+    }
+
+    /// Whether a module imports something that is about threads.
+    pub fn knows_threads(&self, module: ModuleIndex) -> bool {
+        self.table(module).knows_threads
+    }
+
+    /// Whether a module names a function that asks about the GIL or counts on it.
+    pub fn names_gil(&self, module: ModuleIndex) -> bool {
+        self.table(module).names_gil
+    }
+
+    /// How many calls the functions of a module have.
+    pub fn calls(&self, module: ModuleIndex) -> usize {
+        self.table(module).calls
     }
 
     /// What a module stores where.
@@ -456,6 +532,30 @@ impl Links {
 }
 
 impl Table {
+    fn collect_kept_calls(&mut self, facts: &ModuleFacts) {
+        let globals = facts.globals.iter().flat_map(|(_, values)| values).copied();
+        let attributes = facts.classes.iter().flat_map(|class| {
+            let values = class.attributes.iter();
+            values.map(|&(_, value)| (class.owner, value))
+        });
+        let elements = self
+            .elements
+            .iter()
+            .filter(|(home, _)| matches!(home, Home::Global(..) | Home::Class(..)))
+            .flat_map(|(_, stored)| stored.iter().map(|it| (it.function.index, it.value)));
+        self.kept_calls = globals
+            .chain(attributes)
+            .chain(elements)
+            .filter(|&(function, value)| {
+                let function = &facts.functions[function as usize];
+                matches!(function.value(value), Value::Call(_))
+            })
+            .collect();
+        self.kept_calls.sort_unstable();
+        self.kept_calls.dedup();
+        self.kept_calls.shrink_to_fit();
+    }
+
     fn collect_lock_fields(
         &mut self,
         module: ModuleIndex,

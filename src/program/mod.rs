@@ -140,6 +140,7 @@ impl Program {
             serving: models.serving_names().map(Name::new).collect(),
             locks: models.lock_names().map(Name::new).collect(),
             classes: models.class_names().map(Name::new).collect(),
+            gil: models.gil_names().map(Name::new).collect(),
         };
         let last = memory.last().filter(|it| it.models == models.hash);
         let links = Links::new(modules, &names, last.as_ref().map(|it| &*it.links));
@@ -181,7 +182,6 @@ impl Program {
                 })
             })
             .collect();
-        let gil_names: FxHashSet<Name> = models.gil_names().map(Name::new).collect();
         let gil_calls: Vec<Found<Vec<GilUse>>> = (0..)
             .zip(&links.modules)
             .collect::<Vec<(u32, _)>>()
@@ -190,7 +190,7 @@ impl Program {
                 let known = changes.as_ref().and_then(|it| it.gil_calls(module, facts));
                 known.unwrap_or_else(|| {
                     let reads = memory.reads();
-                    let calls = gil::uses(Reading::new(&links, &reads), models, &gil_names, module);
+                    let calls = gil::uses(Reading::new(&links, &reads), models, module);
                     Found::new(calls, reads)
                 })
             })

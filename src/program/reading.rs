@@ -11,8 +11,9 @@ use std::cell::{Cell, RefCell};
 
 use rustc_hash::FxHashSet;
 
-use super::link::{Home, Links, Stored, is_program, runs_when_imported};
+use super::link::{Home, Links, Stored};
 use super::object::{ClassId, FunctionId, ModuleIndex};
+use super::touching::Hints;
 use crate::facts::{Class, Function, ModuleFacts, ValueId};
 use crate::source::name::Name;
 
@@ -162,6 +163,24 @@ impl<'p> Reading<'p> {
         self.links.touches(id)
     }
 
+    /// As [`Links::hints`].
+    pub fn hints(self, id: FunctionId) -> Hints {
+        self.reads.note(stores(id.module));
+        self.links.hints(id)
+    }
+
+    /// As [`Links::may_keep_by_thread`].
+    pub fn may_keep_by_thread(self, class: ClassId) -> bool {
+        self.reads.note(stores(class.module));
+        self.links.may_keep_by_thread(class)
+    }
+
+    /// As [`Links::keeps_result`].
+    pub fn keeps_result(self, function: FunctionId, value: ValueId) -> bool {
+        self.reads.note(stores(function.module));
+        self.links.keeps_result(function, value)
+    }
+
     /// As [`Links::is_rewritten`].
     pub fn is_rewritten(self, name: Name) -> bool {
         self.reads.note(rewritten(name));
@@ -173,15 +192,34 @@ impl<'p> Reading<'p> {
         self.links.is_served_by_threads()
     }
 
-    /// As [`is_program`].
+    /// As [`Links::is_program`].
     pub fn is_program(self, module: ModuleIndex) -> bool {
         self.reads.note(body(FunctionId { module, index: 0 }));
-        is_program(self.module(module))
+        self.reads.note(skeleton(module));
+        self.links.is_program(module)
     }
 
-    /// As [`runs_when_imported`].
+    /// As [`Links::runs_when_imported`].
     pub fn runs_when_imported(self, module: ModuleIndex) -> bool {
-        runs_when_imported(self.module(module))
+        self.reads.note(body(FunctionId { module, index: 0 }));
+        self.links.runs_when_imported(module)
+    }
+
+    /// As [`Links::knows_threads`].
+    pub fn knows_threads(self, module: ModuleIndex) -> bool {
+        self.reads.note(skeleton(module));
+        self.links.knows_threads(module)
+    }
+
+    /// As [`Links::names_gil`], of a module that is asked about itself.
+    pub fn names_gil(self, module: ModuleIndex) -> bool {
+        self.links.names_gil(module)
+    }
+
+    /// As [`Links::calls`]. That bounds what is looked at; what is found hardly depends on it, and
+    /// nothing is noted.
+    pub fn calls(self, module: ModuleIndex) -> usize {
+        self.links.calls(module)
     }
 
     /// As [`Links::is_package`].

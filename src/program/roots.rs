@@ -17,8 +17,9 @@ use super::reading::Reading;
 use super::sharing::{self, Sharing};
 use super::summary::{Follow, Summaries};
 use super::sync_order::Steps;
+use super::touching::called_name;
 use super::{Callers, Options};
-use crate::facts::{Call, Function, OpKind, Value, ValueId};
+use crate::facts::{Call, Code, Function, OpKind, Value, ValueId};
 use crate::models::{CallModel, Models, Threads};
 use crate::source::name::Name;
 
@@ -358,28 +359,18 @@ impl Finder<'_> {
     /// A module with coroutines that knows nothing of threads is called by the tasks of one loop.
     fn is_for_event_loops(&self) -> bool {
         let facts = self.links.module(self.module);
-        let is_about_threads = |name: &str| {
-            let first = name.split('.').next().unwrap_or_default();
-            matches!(
-                first,
-                "threading" | "_thread" | "concurrent" | "multiprocessing" | "queue"
-            )
-        };
-        facts.functions.iter().any(|it| it.is_async)
-            && !facts.functions.iter().any(|function| {
-                function.values.iter().any(|value| match value {
-                    Value::Module(name) => is_about_threads(name.as_str()),
-                    Value::Imported { module, .. } => is_about_threads(module.as_str()),
-                    _ => false,
-                })
-            })
+        facts.functions.iter().any(|it| it.is_async) && !self.links.knows_threads(self.module)
     }
 
     fn body_may_spawn(&self) -> bool {
-        let body = self.links.function(FunctionId {
+        let id = FunctionId {
             module: self.module,
             index: 0,
-        });
+        };
+        if !self.links.hints(id).may_spawn {
+            return false;
+        }
+        let body = self.links.function(id);
         body.calls.iter().any(|call| match body.value(call.callee) {
             Value::Attribute { name, .. } => {
                 self.shared.spawning.contains(name) && name.as_str() != "map"
@@ -391,10 +382,14 @@ impl Finder<'_> {
     /// What a module sets on a thread-local object while it is imported, only the importing thread
     /// sees.
     fn body_sets_thread_local(&mut self) -> bool {
-        let body = self.links.function(FunctionId {
+        let id = FunctionId {
             module: self.module,
             index: 0,
-        });
+        };
+        if !self.links.hints(id).sets_attributes {
+            return false;
+        }
+        let body = self.links.function(id);
         let mut bases = body.ops.iter().filter_map(|op| match op.kind {
             OpKind::Write { base, .. } => Some(base),
             _ => None,
@@ -669,7 +664,7 @@ impl Finder<'_> {
             return;
         }
         let wrapped = sharing::wraps_function(self.links, id);
-        let called = wrapped || self.links.touches(id) && sharing::is_handed_out(self.links, id);
+        let called = wrapped || self.links.touches(id) && self.links.hints(id).is_handed_out;
         if !called {
             return;
         }
@@ -718,16 +713,19 @@ impl Finder<'_> {
         let mut modules: Vec<ModuleIndex> = lineage.order.iter().map(|it| it.module).collect();
         modules.dedup();
         !modules.into_iter().any(|module| {
-            let mentioned = self.mentioned.entry(module).or_insert_with(|| {
-                let functions = links.module(module).functions.iter();
-                let names = functions
-                    .flat_map(|it| &it.values)
-                    .filter_map(|value| match value {
-                        Value::Attribute { name, .. } | Value::Global(name) => Some(*name),
-                        _ => None,
-                    });
-                names.collect()
-            });
+            let mentioned =
+                self.mentioned.entry(module).or_insert_with(|| {
+                    let mut names = FxHashSet::default();
+                    for function in &links.module(module).functions {
+                        names.extend(function.glance().values.iter().filter_map(
+                            |value| match value {
+                                Value::Attribute { name, .. } | Value::Global(name) => Some(*name),
+                                _ => None,
+                            },
+                        ));
+                    }
+                    names
+                });
             mentioned.contains(&name)
         })
     }
@@ -745,7 +743,7 @@ impl Finder<'_> {
             || in_groups.contains(&id)
             || !is_public(function.name.as_str())
             || !self.links.touches(id)
-            || (callers == Callers::Single && !self.mentions_spawn(function))
+            || (callers == Callers::Single && !self.links.hints(id).may_spawn)
         {
             return;
         }
@@ -786,22 +784,9 @@ impl Finder<'_> {
         });
     }
 
-    /// Whether a function calls something by a name that may start a thread.
-    fn mentions_spawn(&self, function: &Function) -> bool {
-        function
-            .calls
-            .iter()
-            .any(|call| self.is_spawning_name(function, call))
-    }
-
-    fn is_spawning_name(&self, function: &Function, call: &Call) -> bool {
-        let name = match function.value(call.callee) {
-            Value::Attribute { name, .. } | Value::Global(name) | Value::Imported { name, .. } => {
-                *name
-            }
-            _ => return false,
-        };
-        self.shared.spawning.contains(&name)
+    fn is_spawning_name(&self, function: &Code, call: &Call) -> bool {
+        let name = called_name(function, call);
+        name.is_some_and(|name| self.shared.spawning.contains(&name))
     }
 
     /// Whether methods of a class start threads that run code of its instances: `object` is one.
@@ -815,16 +800,21 @@ impl Finder<'_> {
                 module: class.module,
                 index,
             };
-            let function = self.links.function(id);
-            let own_code: Vec<bool> = function
-                .calls
-                .iter()
-                .map(|call| self.hands_over_method(class, function, call))
-                .collect();
-            let mut calls = function.calls.iter().zip(&own_code);
-            if !calls.any(|(call, own)| *own || self.is_spawning_name(function, call)) {
+            let hints = self.links.hints(id);
+            if !hints.may_spawn && !hints.hands_over {
                 return false;
             }
+            let function = self.links.function(id);
+            let code = function.glance();
+            let own_code: Vec<bool> = code
+                .calls
+                .iter()
+                .map(|call| self.hands_over_method(class, &code, call))
+                .collect();
+            if !hints.may_spawn && !own_code.contains(&true) {
+                return false;
+            }
+            drop(code);
             let frame = self.summaries.eval.generic_frame(id, Some(object));
             (0..).zip(&function.calls).any(|(index, call)| {
                 let named = self.is_spawning_name(function, call);
@@ -854,10 +844,9 @@ impl Finder<'_> {
     }
 
     /// Whether a call is handed a method of the object whose method makes it, or a nested function.
-    fn hands_over_method(&mut self, class: ClassId, function: &Function, call: &Call) -> bool {
-        let keywords = call.keywords.iter().map(|(_, value)| value);
-        let mut given = function.list(call.arguments).iter().chain(keywords);
-        given.any(|&value| match *function.value(value) {
+    fn hands_over_method(&mut self, class: ClassId, function: &Code, call: &Call) -> bool {
+        let mut given = function.given(call);
+        given.any(|value| match *function.value(value) {
             Value::Function(_) => true,
             Value::Attribute { base, name, .. } => {
                 matches!(function.value(base), Value::Parameter(0))

@@ -85,7 +85,7 @@ struct Kept<'p> {
 impl<'p> Kept<'p> {
     /// Adds the classes of what a call in a function makes.
     fn add(&mut self, id: FunctionId, value: ValueId) {
-        if !matches!(self.links.function(id).value(value), Value::Call(_)) {
+        if !self.links.keeps_result(id, value) {
             return;
         }
         let eval = self.eval();
@@ -247,17 +247,55 @@ fn is_lock(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
 /// Whether methods of a class look things up by the identity of the thread that runs.
 fn keeps_by_thread(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
     let links = eval.links;
+    if !links.may_keep_by_thread(class) {
+        return false;
+    }
     let facts = links.module(class.module);
     links.class(class).methods.iter().any(|&index| {
         let function = &facts.functions[index as usize];
-        function.ops.iter().any(|op| match op.kind {
-            OpKind::ItemRead { key, .. }
-            | OpKind::ItemWrite { key, .. }
-            | OpKind::ItemDelete { key, .. }
-            | OpKind::Contains { key, .. } => is_thread_identity(eval, class.module, function, key),
-            _ => false,
-        })
+        let mut keys = keys(function);
+        keys.any(|key| is_thread_identity(eval, class.module, function, key))
     })
+}
+
+/// The classes of a module whose methods look things up by what may be the identity of a thread, as
+/// far as names tell.
+pub fn classes_by_thread(facts: &ModuleFacts) -> FxHashSet<u32> {
+    let looks_up = |index: &u32| {
+        let function = &facts.functions[*index as usize];
+        keys(function).any(|key| may_be_thread_identity(function, key))
+    };
+    (0..)
+        .zip(&facts.classes)
+        .filter(|(_, class)| class.methods.iter().any(looks_up))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// By what a function looks up elements.
+fn keys(function: &Function) -> impl Iterator<Item = ValueId> + '_ {
+    function.ops.iter().filter_map(|op| match op.kind {
+        OpKind::ItemRead { key, .. }
+        | OpKind::ItemWrite { key, .. }
+        | OpKind::ItemDelete { key, .. }
+        | OpKind::Contains { key, .. } => Some(key),
+        _ => None,
+    })
+}
+
+/// Whether a value is called by a name like that of the identity of the thread that runs.
+fn may_be_thread_identity(function: &Function, key: ValueId) -> bool {
+    let Value::Call(call) = function.value(key) else {
+        return false;
+    };
+    match function.value(function.calls[*call as usize].callee) {
+        Value::Attribute { name, .. } => name.as_str() == "get_ident",
+        Value::Global(name) => {
+            let name = name.as_str();
+            name.contains("thread") || name.contains("ident")
+        }
+        _ => false,
+    }
 }
 
 /// Whether instances are called once for each of many requests: `__call__` hands a method of the
@@ -295,14 +333,15 @@ pub fn is_thread_identity(
     function: &Function,
     key: ValueId,
 ) -> bool {
+    if !may_be_thread_identity(function, key) {
+        return false;
+    }
     let Value::Call(call) = function.value(key) else {
         return false;
     };
     match function.value(function.calls[*call as usize].callee) {
-        Value::Attribute { name, .. } => name.as_str() == "get_ident",
-        Value::Global(name)
-            if name.as_str().contains("thread") || name.as_str().contains("ident") =>
-        {
+        Value::Attribute { .. } => true,
+        Value::Global(name) => {
             let set = eval.global(module, *name);
             let mut callees = eval.arena.members(set).iter();
             callees.any(|&callee| {
@@ -356,19 +395,11 @@ fn enters_itself(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
 /// Whether a nested function wraps another one: the function around it returns it, and it calls a
 /// function that was handed to one of those around it. It is called in place of that function.
 pub fn wraps_function(links: Reading<'_>, id: FunctionId) -> bool {
-    let function = links.function(id);
-    let mut around = function.parent;
-    let parent = links.function(FunctionId {
-        index: around,
-        ..id
-    });
-    if !parent
-        .returns
-        .iter()
-        .any(|&it| is_built_from(parent, it, id.index, 0))
-    {
+    if !links.hints(id).is_returned {
         return false;
     }
+    let function = links.function(id);
+    let mut around = function.parent;
     let mut handed_in: Vec<Name> = Vec::new();
     while around != 0 {
         let outer = links.function(FunctionId {
@@ -381,34 +412,6 @@ pub fn wraps_function(links: Reading<'_>, id: FunctionId) -> bool {
     function.calls.iter().any(|call| {
         matches!(function.value(call.callee), Value::Captured(name) if handed_in.contains(name))
     })
-}
-
-/// Whether a nested function is returned by the function around it or given to something that it
-/// calls.
-pub fn is_handed_out(links: Reading<'_>, id: FunctionId) -> bool {
-    let parent = links.function(FunctionId {
-        index: links.function(id).parent,
-        ..id
-    });
-    let is_it = |value: &ValueId| *parent.value(*value) == Value::Function(id.index);
-    parent.returns.iter().any(is_it)
-        || parent.calls.iter().any(|call| {
-            parent.list(call.arguments).iter().any(is_it)
-                || call.keywords.iter().any(|(_, value)| is_it(value))
-        })
-}
-
-/// Whether a value is a nested function, or made from it by calls: `update_wrapper(wrapper, f)`.
-fn is_built_from(function: &Function, value: ValueId, nested: u32, depth: u32) -> bool {
-    match function.value(value) {
-        Value::Function(index) => *index == nested,
-        Value::Call(call) if depth < 3 => {
-            let call = &function.calls[*call as usize];
-            let mut given = function.list(call.arguments).iter();
-            given.any(|&it| is_built_from(function, it, nested, depth + 1))
-        }
-        _ => false,
-    }
 }
 
 /// Whether a path is that of a test, a benchmark or an example.

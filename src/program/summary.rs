@@ -135,8 +135,7 @@ struct Walk<'f> {
 impl<'p> Summaries<'p> {
     /// No summaries yet.
     pub fn new(eval: Evaluator<'p>, module: ModuleIndex, on: On) -> Self {
-        let functions = &eval.links.module(module).functions;
-        let own: usize = functions.iter().map(|it| it.calls.len()).sum();
+        let own = eval.links.calls(module);
         let budget = CALLS_OF_A_MODULE + CALLS_FOR_EACH_CALL * own;
         Self {
             eval: eval.for_calls(own),

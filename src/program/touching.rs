@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::atomicity;
 use super::link::{Names, sounds_like_lock};
-use crate::facts::{Constant, Function, ModuleFacts, OpKind, Value, ValueId, Variable};
+use crate::facts::{Call, Code, Constant, Function, ModuleFacts, OpKind, Value, ValueId, Variable};
 use crate::models::ContainerKind;
 use crate::source::name::Name;
 
@@ -91,6 +91,84 @@ pub fn touching_functions(facts: &ModuleFacts, names: &Names, rewritten: &[Name]
         }
     }
     touching
+}
+
+/// What is asked of a function before it is followed, by name alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hints {
+    /// It calls something by a name that may start a thread.
+    pub may_spawn: bool,
+    /// It gives a nested function, or an attribute of its first parameter, to something it calls.
+    pub hands_over: bool,
+    /// It stores attributes.
+    pub sets_attributes: bool,
+    /// The function around it returns it, or what calls make of it: `update_wrapper(wrapper, f)`.
+    pub is_returned: bool,
+    /// The function around it returns it, or gives it to something that it calls.
+    pub is_handed_out: bool,
+}
+
+/// The hints for all functions of a module.
+pub fn hints(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<Hints> {
+    let mut hints = vec![Hints::default(); facts.functions.len()];
+    let mut built = Vec::new();
+    for (index, function) in facts.functions.iter().enumerate() {
+        let own = &mut hints[index];
+        own.may_spawn = function.calls.iter().any(|call| {
+            let name = called_name(function, call);
+            name.is_some_and(|name| spawning.contains(&name))
+        });
+        own.hands_over = function.calls.iter().any(|call| {
+            let mut given = function.given(call);
+            given.any(|value| match *function.value(value) {
+                Value::Function(_) => true,
+                Value::Attribute { base, .. } => *function.value(base) == Value::Parameter(0),
+                _ => false,
+            })
+        });
+        own.sets_attributes = function
+            .ops
+            .iter()
+            .any(|op| matches!(op.kind, OpKind::Write { .. }));
+        let returned = function.returns.iter().copied();
+        let given = function.calls.iter().flat_map(|call| function.given(call));
+        for value in returned.chain(given) {
+            if let Value::Function(nested) = *function.value(value) {
+                hints[nested as usize].is_handed_out = true;
+            }
+        }
+        for &value in &function.returns {
+            functions_in(function, value, 0, &mut built);
+        }
+        for nested in built.drain(..) {
+            hints[nested as usize].is_returned = true;
+        }
+    }
+    hints
+}
+
+/// The name by which something is called.
+pub fn called_name(function: &Code, call: &Call) -> Option<Name> {
+    match *function.value(call.callee) {
+        Value::Attribute { name, .. } | Value::Global(name) | Value::Imported { name, .. } => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+/// The functions that a value is, or is made from by calls.
+fn functions_in(function: &Function, value: ValueId, depth: u32, found: &mut Vec<u32>) {
+    match *function.value(value) {
+        Value::Function(index) => found.push(index),
+        Value::Call(call) if depth < 3 => {
+            let call = &function.calls[call as usize];
+            for &given in function.list(call.arguments) {
+                functions_in(function, given, depth + 1, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Where the chain of attributes and elements that leads to a value begins.

@@ -45,6 +45,11 @@ impl Name {
         Self(number)
     }
 
+    /// The name with this number, as [`Name::number`] gave it.
+    pub fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
     /// A number that stands for the text in this process.
     pub fn number(self) -> u32 {
         self.0
