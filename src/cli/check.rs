@@ -126,7 +126,7 @@ fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
         unwritten.extend(fix::write(&project, &fixed));
         output::complain(format_args!("fixed: {}", fixed.summary()));
     }
-    let snapshot = project.snapshot();
+    let snapshot = project.snapshot().last();
     let outcome = project::watch(|job| snapshot.check(&project.settings, job))
         .map_err(|_| Failure::new("cancelled"))?;
     let sources = snapshot.sources(outcome.files.clone());

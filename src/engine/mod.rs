@@ -182,6 +182,7 @@ impl Host {
             memory: Arc::clone(&self.memory),
             cache: self.cache.clone(),
             versions: self.versions.clone(),
+            is_last: false,
         }
     }
 }
@@ -221,9 +222,18 @@ pub struct Snapshot {
     memory: Arc<Memo>,
     cache: Option<Arc<Cache>>,
     versions: Option<Versions>,
+    /// See [`Snapshot::last`].
+    is_last: bool,
 }
 
 impl Snapshot {
+    /// Keeps no facts for the next question: for whoever has just one.
+    #[must_use]
+    pub fn last(mut self) -> Self {
+        self.is_last = true;
+        self
+    }
+
     /// Analyses the files and says what there is to say.
     ///
     /// # Errors

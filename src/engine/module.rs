@@ -45,12 +45,15 @@ pub(super) struct Remembered {
 impl Remembered {
     /// The facts to link: those of the last state that parsed, where there is one, with how far
     /// they are off.
-    pub fn facts(&self, edited: Option<&Arc<str>>) -> Option<(&Arc<ModuleFacts>, Option<Shift>)> {
-        match (&self.good, edited) {
+    pub fn into_facts(
+        self,
+        edited: Option<&Arc<str>>,
+    ) -> Option<(Arc<ModuleFacts>, Option<Shift>)> {
+        match (self.good, edited) {
             (Some(good), Some(text)) if self.module.problem.is_some() => {
-                Some((&good.facts, Some(Shift::between(&good.text, text))))
+                Some((good.facts, Some(Shift::between(&good.text, text))))
             }
-            _ => Some((self.module.facts.as_ref()?, None)),
+            _ => Some((self.module.facts?, None)),
         }
     }
 }

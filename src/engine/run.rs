@@ -1,6 +1,5 @@
 //! One run: list, extract, link, apply the rules, and say what is to be said.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -13,7 +12,7 @@ use super::last_good::{self, Shift};
 use super::module::{Extractor, Module, Remembered};
 use super::{Cancelled, Job, Snapshot, on_pool};
 use crate::config::Settings;
-use crate::facts::ModuleFacts;
+use crate::facts::{ModuleFacts, suppress};
 use crate::findings::outcome::{Coverage, Outcome, Problem};
 use crate::findings::{Severity, baseline::Baseline, filter, fingerprint, order};
 use crate::program::{Options, Program};
@@ -56,7 +55,7 @@ pub(super) fn program(
     let files: Arc<[PathBuf]> = snapshot.listing().files.as_slice().into();
     on_pool(|| {
         let modules = extract(snapshot, job, &files, now())?;
-        let (facts, _) = linkable(snapshot, files.as_ref(), &modules);
+        let (facts, _) = linkable(snapshot, files.as_ref(), modules);
         let program = link(snapshot, settings, job, facts)?;
         Ok((program, Arc::clone(&files)))
     })
@@ -71,10 +70,11 @@ fn analyse(
 ) -> Result<Outcome, Cancelled> {
     let listing = snapshot.listing();
     let modules = extract(snapshot, job, files, now)?;
-    let (facts, shifts) = linkable(snapshot, files, &modules);
+    let problems = problems(listing, &modules);
+    let (facts, shifts) = linkable(snapshot, files, modules);
     let mut outcome = Outcome {
         files: Arc::clone(files),
-        problems: problems(listing, &modules),
+        problems,
         coverage: Coverage {
             files: facts.len(),
             lines: facts.iter().map(|(_, facts)| facts.lines as usize).sum(),
@@ -84,7 +84,8 @@ fn analyse(
         },
         ..Outcome::default()
     };
-    let program = link(snapshot, settings, job, facts.clone())?;
+    let ignores = ignores(&facts, &shifts);
+    let program = link(snapshot, settings, job, facts)?;
     let reached = program.coverage();
     outcome.coverage.functions = reached.functions;
     outcome.coverage.calls = reached.calls;
@@ -114,21 +115,10 @@ fn analyse(
         &mut outcome.hidden,
     );
     filter::merge_declared(&mut findings);
-    let ignores: Vec<_> = facts
+    let ignores: Vec<_> = ignores
         .iter()
-        .filter(|(_, facts)| !facts.ignores.is_empty())
-        .map(|(file, facts)| {
-            let mut ignores = Cow::Borrowed(facts.ignores.as_slice());
-            if let Some(shift) = shifts.get(file) {
-                for ignore in ignores.to_mut() {
-                    ignore.comment = shift.range(ignore.comment);
-                    ignore.covers = shift.range(ignore.covers);
-                }
-            }
-            (*file, ignores)
-        })
+        .map(|(file, it)| (*file, it.as_slice()))
         .collect();
-    let ignores: Vec<_> = ignores.iter().map(|(file, it)| (*file, &**it)).collect();
     filter::suppress(
         &mut findings,
         &ignores,
@@ -219,12 +209,14 @@ fn extract(
     if let Some(cache) = &snapshot.cache {
         cache.finish();
     }
-    *snapshot
-        .memory
-        .modules
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) =
-        files.iter().cloned().zip(modules.iter().cloned()).collect();
+    if !snapshot.is_last {
+        *snapshot
+            .memory
+            .modules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) =
+            files.iter().cloned().zip(modules.iter().cloned()).collect();
+    }
     Ok(modules)
 }
 
@@ -255,7 +247,7 @@ type Linkable = (FileId, Arc<ModuleFacts>);
 fn linkable(
     snapshot: &Snapshot,
     files: &[PathBuf],
-    modules: &[Remembered],
+    modules: Vec<Remembered>,
 ) -> (Vec<Linkable>, FxHashMap<FileId, Shift>) {
     let mut linkable = Vec::with_capacity(modules.len());
     let mut shifts = FxHashMap::default();
@@ -263,12 +255,33 @@ fn linkable(
         let Ok(index) = u32::try_from(index) else {
             break;
         };
-        if let Some((facts, shift)) = remembered.facts(snapshot.files.replacement(path)) {
-            linkable.push((FileId(index), Arc::clone(facts)));
+        if let Some((facts, shift)) = remembered.into_facts(snapshot.files.replacement(path)) {
+            linkable.push((FileId(index), facts));
             shifts.extend(shift.map(|it| (FileId(index), it)));
         }
     }
     (linkable, shifts)
+}
+
+/// The comments of all files that silence findings, where they stand now.
+fn ignores(
+    facts: &[Linkable],
+    shifts: &FxHashMap<FileId, Shift>,
+) -> Vec<(FileId, Vec<suppress::Ignore>)> {
+    facts
+        .iter()
+        .filter(|(_, facts)| !facts.ignores.is_empty())
+        .map(|(file, facts)| {
+            let mut ignores = facts.ignores.clone();
+            if let Some(shift) = shifts.get(file) {
+                for ignore in &mut ignores {
+                    ignore.comment = shift.range(ignore.comment);
+                    ignore.covers = shift.range(ignore.covers);
+                }
+            }
+            (*file, ignores)
+        })
+        .collect()
 }
 
 fn problems(listing: &Listing, modules: &[Remembered]) -> Vec<Problem> {

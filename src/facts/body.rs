@@ -38,6 +38,7 @@ pub fn module_facts(path: &str, text: &str, parsed: &Parsed<ModModule>) -> Modul
         stars: Vec::new(),
         shapes: Vec::new(),
         is_script: false,
+        space: Vec::new(),
     };
     let module = walker.name("<module>");
     walker.frames.push(Frame::new(0, module, Names::default()));
@@ -214,6 +215,8 @@ pub(super) struct Walker<'a> {
     pub stars: Vec<Name>,
     pub shapes: Vec<Shape>,
     pub is_script: bool,
+    /// Where functions are packed.
+    space: Vec<u8>,
 }
 
 pub(super) fn range_of(node: &impl Ranged) -> Range {
@@ -572,7 +575,7 @@ impl<'a> Walker<'a> {
                 exit: *exit,
             })
             .collect();
-        frame.function.code = Packed::new(&frame.code);
+        frame.function.code = Packed::new(&frame.code, &mut self.space);
         let index = frame.index as usize;
         self.functions[index] = Some(frame.function);
     }

@@ -502,6 +502,13 @@ impl ModuleFacts {
         }
     }
 
+    /// Keeps the code of all functions packed only, until somebody asks for it again.
+    pub fn forget_code(&mut self) {
+        for function in &mut self.functions {
+            function.code.forget();
+        }
+    }
+
     /// How many functions and lambdas the module defines.
     pub fn function_count(&self) -> usize {
         self.functions.len() - 1

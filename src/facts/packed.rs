@@ -28,13 +28,24 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Packs `code`.
-    pub fn new(code: &Code) -> Self {
-        let mut writer = Writer::default();
+    /// Packs `code`, in `space` that is used for one function after the other.
+    pub(super) fn new(code: &Code, space: &mut Vec<u8>) -> Self {
+        space.clear();
+        let mut writer = Writer {
+            bytes: space,
+            next: Expected::default(),
+        };
         writer.code(code);
         Self {
-            bytes: writer.bytes.into_boxed_slice(),
+            bytes: space.as_slice().into(),
             code: OnceLock::new(),
+        }
+    }
+
+    /// Unpacks anew when somebody asks again.
+    pub(super) fn forget(&mut self) {
+        if !self.bytes.is_empty() {
+            self.code = OnceLock::new();
         }
     }
 
@@ -116,7 +127,7 @@ impl Serialize for Packed {
 
 impl<'de> Deserialize<'de> for Packed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Code::deserialize(deserializer).map(|code| Self::new(&code))
+        Code::deserialize(deserializer).map(|code| Self::new(&code, &mut Vec::new()))
     }
 }
 
@@ -225,13 +236,12 @@ fn unzigzag(number: u32) -> u32 {
     (number >> 1) ^ (0_u32.wrapping_sub(number & 1))
 }
 
-#[derive(Default)]
-struct Writer {
-    bytes: Vec<u8>,
+struct Writer<'a> {
+    bytes: &'a mut Vec<u8>,
     next: Expected,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn byte(&mut self, byte: u8) {
         self.bytes.push(byte);
     }

@@ -253,6 +253,15 @@ impl Links {
         self.rewritten = Arc::new(names.copied().collect());
     }
 
+    /// Keeps the code of functions packed only, where nobody else has the facts of their module.
+    pub(super) fn forget_code(&mut self) {
+        for (_, facts) in &mut self.modules {
+            if let Some(facts) = Arc::get_mut(facts) {
+                facts.forget_code();
+            }
+        }
+    }
+
     /// Whether an attribute or variable of this name is stored anywhere, on whatever object, other
     /// than while a constructor builds its own object or a module is imported. Loads of names for
     /// which this is false race with nothing; they are most loads of most programs.

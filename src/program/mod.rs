@@ -106,6 +106,10 @@ pub struct Coverage {
     pub limits: usize,
 }
 
+/// So many modules are looked through for roots before the code of the functions that were followed
+/// is forgotten. Most of it is of these modules themselves.
+const MODULES_AT_A_TIME: u32 = 1024;
+
 /// A linked program.
 pub struct Program {
     links: Arc<Links>,
@@ -143,7 +147,7 @@ impl Program {
             gil: models.gil_names().map(Name::new).collect(),
         };
         let last = memory.last().filter(|it| it.models == models.hash);
-        let links = Links::new(modules, &names, last.as_ref().map(|it| &*it.links));
+        let mut links = Links::new(modules, &names, last.as_ref().map(|it| &*it.links));
         let changes = Changes::since(last, &links, options, models.hash);
         let all = 0..u32::try_from(links.modules.len()).unwrap_or(u32::MAX);
         let objects: Vec<Found<Vec<ClassId>>> = all
@@ -159,14 +163,16 @@ impl Program {
                 })
             })
             .collect();
+        links.forget_code();
         let shared = roots::Shared {
             module_objects: objects.iter().flat_map(|it| &*it.value).copied().collect(),
             spawning: names.spawning,
         };
         let recomputed = AtomicUsize::new(0);
-        let found: Vec<Found<ModuleRoots>> = all
-            .into_par_iter()
-            .map(|module| {
+        let mut found: Vec<Found<ModuleRoots>> = Vec::with_capacity(links.modules.len());
+        for start in all.clone().step_by(MODULES_AT_A_TIME as usize) {
+            let some = start..all.end.min(start.saturating_add(MODULES_AT_A_TIME));
+            found.par_extend(some.into_par_iter().map(|module| {
                 let reads = memory.reads();
                 if cancelled() {
                     return Found::new(ModuleRoots::default(), reads);
@@ -180,8 +186,9 @@ impl Program {
                     let roots = roots::module_roots(reading, models, options, &shared, module);
                     Found::new(roots, reads)
                 })
-            })
-            .collect();
+            }));
+            links.forget_code();
+        }
         let gil_calls: Vec<Found<Vec<GilUse>>> = (0..)
             .zip(&links.modules)
             .collect::<Vec<(u32, _)>>()
@@ -206,7 +213,6 @@ impl Program {
             ..Coverage::default()
         };
         let mut roots = Vec::new();
-        let mut records = Vec::new();
         let mut calls = Vec::new();
         // What nobody writes cannot collide; of large programs it is most of what happens.
         let written: FxHashSet<u64> = found
@@ -220,6 +226,8 @@ impl Program {
         let matters = |record: &Record| {
             !matches!(record.action, Action::Access(_)) || written.contains(&record.key)
         };
+        let all = found.par_iter().flat_map_iter(|it| &it.value.records);
+        let mut records = Vec::with_capacity(all.filter(|it| matters(it)).count());
         // What is not kept for the next linking is moved.
         let kept_roots = if memory.is_forgetful() {
             Vec::new()

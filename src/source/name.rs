@@ -3,6 +3,7 @@
 //! A name is compared and hashed as one integer. The table lives as long as the process: names
 //! come from source files, and an editor session sees few new ones.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -30,10 +31,29 @@ fn hash(text: &str) -> u64 {
     FxBuildHasher.hash_one(text)
 }
 
+const RECENT: usize = 1024;
+
+thread_local! {
+    /// Names that this thread has asked for, by the lower bits of their hash. Most modules use the
+    /// same few names, and the tables of a large project do not fit into the processor's caches.
+    static KNOWN: RefCell<[(&'static str, u32); RECENT]> = const { RefCell::new([("", u32::MAX); RECENT]) };
+}
+
 impl Name {
     /// The name for `text`, the same for equal texts.
     pub fn new(text: &str) -> Self {
         let hashed = hash(text);
+        KNOWN.with_borrow_mut(|known| {
+            let known = &mut known[hashed as usize % RECENT];
+            if known.1 == u32::MAX || known.0 != text {
+                let name = Self::shared(text, hashed);
+                *known = (name.as_str(), name.0);
+            }
+            Self(known.1)
+        })
+    }
+
+    fn shared(text: &str, hashed: u64) -> Self {
         let shard = &TABLES[(hashed >> 58) as usize % SHARDS];
         let mut table = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(&(_, number)) = table.find(hashed, |&(known, _)| known == text) {
