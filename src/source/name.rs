@@ -20,15 +20,22 @@ pub struct Name(u32);
 const SHARDS: usize = 64;
 
 static STRINGS: LazyLock<boxcar::Vec<&'static str>> = LazyLock::new(boxcar::Vec::new);
-/// The texts of one range of hashes, with their numbers.
-type Shard = Mutex<HashTable<(&'static str, u32)>>;
 
-/// The texts with their numbers, by hash; the upper bits of the hash choose the shard.
+/// The names of one range of hashes, each with its hash.
+type Shard = Mutex<HashTable<(u32, Name)>>;
+
+/// All names by hash, whose upper bits choose the shard.
 static TABLES: LazyLock<[Shard; SHARDS]> =
     LazyLock::new(|| std::array::from_fn(|_| Mutex::new(HashTable::new())));
 
-fn hash(text: &str) -> u64 {
-    FxBuildHasher.hash_one(text)
+fn hash(text: &str) -> u32 {
+    (FxBuildHasher.hash_one(text) >> 32) as u32
+}
+
+/// A hash for tables, which look at its uppermost bits, of which the shard leaves the same ones
+/// everywhere.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 const RECENT: usize = 1024;
@@ -53,16 +60,17 @@ impl Name {
         })
     }
 
-    fn shared(text: &str, hashed: u64) -> Self {
-        let shard = &TABLES[(hashed >> 58) as usize % SHARDS];
+    fn shared(text: &str, hashed: u32) -> Self {
+        let shard = &TABLES[(hashed >> 26) as usize % SHARDS];
         let mut table = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&(_, number)) = table.find(hashed, |&(known, _)| known == text) {
-            return Self(number);
+        let is_it = |&(of, name): &(u32, Self)| of == hashed && name.as_str() == text;
+        if let Some(&(_, name)) = table.find(spread(hashed), is_it) {
+            return name;
         }
         let text: &'static str = Box::leak(text.into());
-        let number = u32::try_from(STRINGS.push(text)).unwrap_or(u32::MAX);
-        table.insert_unique(hashed, (text, number), |&(known, _)| hash(known));
-        Self(number)
+        let name = Self(u32::try_from(STRINGS.push(text)).unwrap_or(u32::MAX));
+        table.insert_unique(spread(hashed), (hashed, name), |&(of, _)| spread(of));
+        name
     }
 
     /// The name with this number, as [`Name::number`] gave it.
