@@ -869,15 +869,34 @@ fn bad_programs_get_a_clear_line_and_the_right_exit_code() {
             "died of signal 9",
         ),
         ("crashes", "import os\nos.abort()\n", 2, "died of signal 6"),
-        ("never ends", "while True: pass\n", 2, "did not end in time"),
+        (
+            "never ends",
+            "while True: pass\n",
+            2,
+            "the program does not end",
+        ),
         (
             "blocks outside",
             "import os\nr, w = os.pipe()\nos.read(r, 1)\n",
             2,
-            "did not end in time",
+            "the program does not end",
         ),
     ];
-    for (name, text, expected, words) in cases {
+    let spins = "n = 0\nflag = False\ndef spin():\n    global n\n    while not flag: n += 1\n";
+    let livelock = format!("{TWO_THREADS}{spins}start(spin, spin)\n");
+    let ended = format!(
+        "{TWO_THREADS}{spins}def end():\n    global flag\n    flag = True\nstart(spin, end)\n"
+    );
+    let endless = [
+        ("never ends in threads", livelock.as_str(), 2, "was at"),
+        (
+            "ends when another thread has its turn",
+            ended.as_str(),
+            0,
+            "no proof",
+        ),
+    ];
+    for (name, text, expected, words) in cases.iter().chain(&endless) {
         let Some((_, output)) = explore_text(text, &[]) else {
             return;
         };

@@ -487,7 +487,14 @@ pub(super) fn told(error: &AgentError) -> String {
             signal: Some(signal),
             complaint,
             ..
-        } => format!("the program's interpreter died of signal {signal}\n{complaint}"),
+        } => format!(
+            "the program's interpreter died of signal {signal}{}\n{complaint}",
+            if error.is_of_the_run() {
+                ", whatever the schedule"
+            } else {
+                ""
+            }
+        ),
         AgentError::Died {
             code, complaint, ..
         } => format!(
@@ -495,8 +502,9 @@ pub(super) fn told(error: &AgentError) -> String {
             code.map_or_else(|| "unknown".to_owned(), |it| it.to_string())
         ),
         AgentError::Hung { stacks, .. } => format!(
-            "a run did not end in time: a thread waits outside the scheduler's control, or never \
-             stops\n{stacks}"
+            "the program does not end, whatever the schedule: a thread waits outside \
+             the scheduler's control, never stops, or needs more time between two steps than \
+             --patience gives it\n{stacks}"
         ),
     }
 }

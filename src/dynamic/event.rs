@@ -76,9 +76,13 @@ impl Kind {
     /// How it touches its place.
     pub fn mode(self) -> Mode {
         match self {
-            Self::Read | Self::Inspect | Self::Alive | Self::Wait | Self::Join | Self::Begin => {
-                Mode::Reads
-            }
+            Self::Read
+            | Self::TryFail
+            | Self::Inspect
+            | Self::Alive
+            | Self::Wait
+            | Self::Join
+            | Self::Begin => Mode::Reads,
             Self::Sleep => Mode::Nothing,
             Self::Await | Self::Timeout => Mode::Everything,
             _ => Mode::Writes,

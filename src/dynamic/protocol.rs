@@ -318,7 +318,7 @@ impl Execution {
         }
     }
 
-    /// Adds the sites and files that the journal told of before the run was over.
+    /// Adds what the journal told of before the run was over, once for all: sites, files, names.
     pub fn complete(&mut self, journal: Self) {
         let (rare, mut earlier) = (&mut self.rare, journal.rare);
         if !earlier.sites.is_empty() {
@@ -327,6 +327,9 @@ impl Execution {
         earlier.sites.append(&mut rare.sites);
         earlier.files.append(&mut rare.files);
         (rare.sites, rare.files) = (earlier.sites, earlier.files);
+        if rare.names.is_empty() {
+            rare.names = earlier.names;
+        }
     }
 }
 

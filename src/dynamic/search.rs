@@ -1,5 +1,6 @@
 //! The search: strategies choose, agents run, oracles judge.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashSet;
@@ -161,11 +162,19 @@ struct Search<'a> {
     serial: Serial,
     /// The operations of the first schedule, when it had no seed.
     baseline: Option<Vec<u64>>,
+    /// Some schedule ended before it was cut.
+    ended: bool,
+    /// The first schedule: names of its threads, and what they did last.
+    names: Vec<String>,
+    places: Vec<Option<u32>>,
 }
 
 /// After so many schedules, and at the end, the first one is run again to see whether it still
 /// does the same.
 const CHECKED_AFTER: u64 = 4;
+
+/// After so many schedules none of which ended, none is taken to end.
+const ENDLESS: u64 = 8;
 
 /// Schedules that are tried after a first one that crashed or hangs.
 const TRIES: u32 = 4;
@@ -195,6 +204,9 @@ pub fn search(
         notes: Vec::new(),
         serial: Serial::default(),
         baseline: None,
+        ended: false,
+        names: Vec::new(),
+        places: Vec::new(),
     };
     let exhausted = loop {
         let mut strategy = choice.strategy(seed, limits.max_steps);
@@ -291,6 +303,9 @@ impl Search<'_> {
                     break;
                 }
             }
+            if !self.ended && (received >= ENDLESS || self.fleet.under_way() == 0) {
+                return Err(AgentError::Program(self.endless()));
+            }
             if self.fleet.under_way() == 0 {
                 return Ok(Ok(!over && strategy.is_exhaustive()));
             }
@@ -300,6 +315,11 @@ impl Search<'_> {
                     if received == 1 && plan.policy == Policy::GoOn {
                         let trace = &execution.trace;
                         self.baseline = Some(trace.iter().map(|it| it.identity()).collect());
+                    }
+                    if received == 1 {
+                        self.names.clone_from(&execution.rare.names);
+                        let threads = 0..execution.parents.len();
+                        self.places = threads.map(|it| last_site(&execution, it)).collect();
                     }
                     execution
                 }
@@ -325,6 +345,7 @@ impl Search<'_> {
             if let Err(difference) = strategy.learn(&execution, &order) {
                 return Ok(Err(difference));
             }
+            self.ended |= execution.status != Status::TooLong;
             if let Some(failing) = self.judge(&execution)? {
                 self.failing.insert(order.fingerprint);
                 if self.first.is_none() {
@@ -370,6 +391,24 @@ impl Search<'_> {
         found
     }
 
+    /// That no schedule ends, and where the threads were when the first one was cut.
+    fn endless(&self) -> String {
+        let mut text = format!(
+            "the program does not end: {} took {} steps without coming to an end",
+            match self.executions {
+                1 => "its only schedule".to_owned(),
+                tried => format!("each of {tried} schedules"),
+            },
+            self.limits.max_steps
+        );
+        for (name, site) in self.names.iter().zip(&self.places) {
+            if let Some(site) = site.and_then(|it| self.fleet.sites.get(it)) {
+                let _ = write!(text, "\n  {name} was at {}:{}", site.file, site.line);
+            }
+        }
+        text
+    }
+
     fn note(&mut self, execution: &Execution, order: &Order) {
         if matches!(
             execution.status,
@@ -392,7 +431,7 @@ impl Search<'_> {
         }
         if execution.status == Status::TooLong {
             let note = format!(
-                "schedules were cut after {} steps: a thread may wait in a loop",
+                "some schedules were cut after {} steps: a thread may wait in a loop",
                 self.limits.max_steps
             );
             if !self.notes.contains(&note) {
@@ -454,4 +493,11 @@ impl Search<'_> {
             notes: self.notes,
         })
     }
+}
+
+/// The site of the last operation of a thread.
+fn last_site(execution: &Execution, thread: usize) -> Option<u32> {
+    let mut events = execution.trace.iter().rev();
+    let last = events.find(|it| it.thread() == thread && it.site() != 0)?;
+    Some(last.site())
 }

@@ -52,7 +52,7 @@ KIND_NAMES = (
 # What a kind does to its place: nothing, read, write, or it is ordered with everything.
 NOTHING, READS, WRITES, EVERYTHING = range(4)
 MODE = [WRITES] * 64
-for _kind in (READ, INSPECT, ALIVE, WAIT, JOIN, BEGIN):
+for _kind in (READ, TRY_FAIL, INSPECT, ALIVE, WAIT, JOIN, BEGIN):
     MODE[_kind] = READS
 MODE[SLEEP] = NOTHING
 MODE[AWAIT] = EVERYTHING
@@ -216,7 +216,7 @@ class Run:
         "policy", "rng", "hot", "abort", "status", "diverged", "max_steps", "now", "places",
         "objects", "parts", "keep", "detail", "views", "lenient", "counts", "change_points",
         "hot_steps", "clock_calls", "since", "enabled_log", "notes", "by_position", "inners",
-        "frames", "stuck",
+        "frames", "stuck", "turn",
     )  # fmt: skip
 
 
@@ -383,7 +383,7 @@ def choose():
             R.limit = 0
         chosen = R.policy(found)
     if chosen is not me:
-        R.since = step
+        R.since = R.turn = step
     if R.limit > R.since + SPIN:
         R.limit = R.since + SPIN
     if R.enabled_log is not None:
@@ -419,6 +419,10 @@ def arrived(segment):
     own = R.ends[segment]
     return task.done or task.own > own or (task.own == own and task.inner >= R.inners[segment])
 
+
+# Others get their turn after so many operations of one task: it may be waiting for them in a loop
+# that writes, too.
+TURN = 1000
 
 # A thread that only reads for so many operations in a row is taken to wait in a loop.
 SPIN = 48
@@ -480,11 +484,13 @@ class Unchanged:
 
 
 def go_on(found):
-    """Tail policy: the running task goes on until it blocks, sleeps, or spins."""
+    """Tail policy: the running task goes on until it blocks, sleeps, spins, or had a long turn."""
     me = R.cur
     R.limit = 0 if R.sleeping else NEVER
     if me in found:
-        if len(found) == 1 or me.pending >> KIND_SHIFT & 63 != SLEEP:
+        if len(found) == 1:
+            return me
+        if me.pending >> KIND_SHIFT & 63 != SLEEP and len(R.trace) - R.turn < TURN:
             return me
     index = me.index
     for task in found:
@@ -689,7 +695,7 @@ def begin(plan):
     R.counts = plan.counts
     R.change_points = list(plan.change_points)
     R.hot_steps = 0
-    R.since = 0
+    R.since = R.turn = 0
     R.rng = random.Random(plan.seed).random if plan.policy else None
     R.abort = False
     R.status = OK

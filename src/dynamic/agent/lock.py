@@ -66,9 +66,8 @@ class Lock:
         return True
 
     def _try(self, site):
-        kind = TRY_OK if not self.held else TRY_FAIL
-        step(sk(kind, site) | place_of(self))
-        # Others may have run while this task waited for its turn.
+        # What comes of it is known when it is this task's turn; a failure changes nothing.
+        step(sk(TRY_OK, site) | place_of(self))
         if self.held:
             R.trace[-1] = R.base | sk(TRY_FAIL, site) | place_of(self)
             return False
@@ -155,8 +154,7 @@ class RLock:
             site = caller_site()
             place = place_of(self)
             if not blocking or timeout == 0 or may_expire(timeout, site):
-                kind = TRY_OK if self.owner is None else TRY_FAIL
-                step(sk(kind, site) | place)
+                step(sk(TRY_OK, site) | place)
                 if self.owner is not None:
                     R.trace[-1] = R.base | sk(TRY_FAIL, site) | place
                     return False

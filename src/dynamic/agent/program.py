@@ -7,6 +7,7 @@ import os
 import reprlib
 import sys
 import types
+import weakref
 
 from . import clock, core, thread
 from .core import DEADLOCK, EVERYONE, R, Abort, ProcessExit, sk, wait_for
@@ -146,7 +147,10 @@ _exit_callbacks = []
 def _register(function, *args, **kwargs):
     if not R.active:
         return real_register(function, *args, **kwargs)
-    _exit_callbacks.append((function, args, kwargs))
+    code = sys._getframe(1).f_code
+    # A library that is imported stays for later runs: what it does at exit is not a run's.
+    if code.co_name != "<module>" or id(code) in core.project_code:
+        _exit_callbacks.append((function, args, kwargs))
     return function
 
 
@@ -157,6 +161,14 @@ def _unregister(function):
 
 real_register = atexit.register
 real_unregister = atexit.unregister
+
+
+def _finalize():
+    """Calls the finalizers that a run left, and allows those of the next one."""
+    finalize = weakref.finalize
+    finalize._exitfunc()
+    finalize._shutdown = False
+    finalize._registered_with_atexit = False
 
 
 def install():
@@ -254,6 +266,7 @@ def run(body, plan):
     except Abort:
         result.reusable = core.unwind(UNWIND_SECONDS)
     R.active = False
+    _finalize()
     if thread.exit_request:
         result.error = thread.exit_request[0]
         code = result.error.code

@@ -40,9 +40,11 @@ class SimpleQueue:
         if not R.solo or block and not self._queue:
             site = caller_site()
             if not block or timeout == 0 or may_expire(timeout, site):
-                step(sk(TRY_FAIL, site) | place_of(self))
+                step(sk(TRY_OK, site) | place_of(self))
                 if self._queue:
-                    R.trace[-1] = R.base | sk(TRY_OK, site) | place_of(self) | AVAILABLE
+                    R.trace[-1] |= AVAILABLE
+                else:
+                    R.trace[-1] = R.base | sk(TRY_FAIL, site) | place_of(self)
             else:
                 operation = sk(GET, site) | place_of(self)
                 deadline = None if timeout is None else R.now + timeout
