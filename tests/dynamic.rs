@@ -946,6 +946,93 @@ fn output_is_captured_and_shown_with_the_failure() {
     assert!(out.contains("written raw"), "{out}");
 }
 
+/// Threads that nobody waits for may have run before the process ends: their orders count.
+#[test]
+fn threads_that_the_end_of_the_process_ends_are_explored() {
+    let cases = [
+        (
+            "os._exit",
+            "import os, threading\nn = 0\ndef work():\n    global n\n    n = 1\n\
+             threading.Thread(target=work).start()\nos._exit(n)\n",
+            1,
+            "os._exit(1)",
+        ),
+        (
+            "a daemon that goes on for ever",
+            "import threading, time\nn = 0\ndef work():\n    global n\n    while True:\n        \
+             n += 1\n        time.sleep(1)\nthreading.Thread(target=work, daemon=True).start()\n\
+             assert n >= 0\n",
+            0,
+            "threads were stopped after 200 more operations",
+        ),
+    ];
+    for (name, text, expected, words) in cases {
+        let Some((_, output)) = explore_text(text, &[]) else {
+            return;
+        };
+        assert_eq!(code(&output), expected, "{name}: {}", said(&output));
+        assert!(said(&output).contains(words), "{name}: {}", said(&output));
+        assert!(
+            !said(&output).contains("all of them were covered"),
+            "{name}"
+        );
+    }
+}
+
+/// A pool that the first schedule leaves open is finalised in no other way than by later ones.
+#[test]
+fn equal_schedules_are_equal_from_the_first_on() {
+    let text = "import atexit, tempfile, weakref\nfrom multiprocessing.pool import ThreadPool\n\
+                atexit.register(print, 'at exit')\n\
+                class Thing: pass\nthing = Thing()\nweakref.finalize(thing, print, 'finalised')\n\
+                pool = ThreadPool(2)\nassert pool.map(abs, [1, -2]) == [1, 2]\n";
+    for interpreter in interpreters() {
+        let folder = TempDir::new().unwrap();
+        let script = folder.path().join("program.py");
+        fs::write(&script, text).unwrap();
+        let mut fleet = fleet(interpreter, &script);
+        let plan = raceproof::dynamic::protocol::Plan::free(Policy::Random, 7, 10_000);
+        let first = fleet.run(plan.clone()).unwrap();
+        assert_eq!(first.rare.output, "finalised\nat exit\n");
+        let identities = |it: &raceproof::dynamic::protocol::Execution| {
+            it.trace.iter().map(|it| it.identity()).collect::<Vec<_>>()
+        };
+        for _ in 0..5 {
+            let next = fleet.run(plan.clone()).unwrap();
+            assert_eq!(identities(&next), identities(&first));
+            assert_eq!(next.rare.output, first.rare.output);
+        }
+    }
+}
+
+#[test]
+fn no_temporary_file_is_left() {
+    let text = "import tempfile, threading\nfolder = tempfile.TemporaryDirectory()\n\
+                file = tempfile.NamedTemporaryFile()\nn = 0\ndef work():\n    global n\n    \
+                with tempfile.TemporaryDirectory():\n        n += 1\n    n += 1\n\
+                threads = [threading.Thread(target=work) for _ in range(2)]\n\
+                for it in threads: it.start()\nfor it in threads: it.join()\n";
+    for isolation in ["process", "fork"] {
+        for interpreter in interpreters() {
+            let folder = TempDir::new().unwrap();
+            fs::write(folder.path().join("program.py"), text).unwrap();
+            let temporary = folder.path().join("temporary");
+            fs::create_dir(&temporary).unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_raceproof"))
+                .args(["explore", "program.py", "--isolate", isolation, "--python"])
+                .arg(&interpreter.path)
+                .current_dir(folder.path())
+                .env("TMPDIR", &temporary)
+                .output()
+                .unwrap();
+            assert_eq!(code(&output), 0, "{}", said(&output));
+            let left = fs::read_dir(&temporary).unwrap().count();
+            let name = interpreter.describe();
+            assert_eq!(left, 0, "{isolation} on {name}: {}", said(&output));
+        }
+    }
+}
+
 #[test]
 fn a_program_that_leaks_state_gets_a_process_for_each_run() {
     let text = format!(
@@ -980,6 +1067,38 @@ fn a_forked_child_runs_alone_and_is_mentioned() {
         "{}",
         said(&output)
     );
+}
+
+/// A child process lives in real time: waiting for it is no deadlock and lets no virtual time pass.
+#[test]
+fn children_are_waited_for_in_real_time() {
+    let run = "subprocess.run([sys.executable, '-c', 'import time; time.sleep(0.1); print(1)'], \
+               capture_output=True, timeout=50)";
+    let text = format!(
+        "{TWO_THREADS}import subprocess, sys\ndone = []\ndef work():\n    \
+         assert {run}.stdout == b'1\\n'\n    done.append(1)\n    try:\n        \
+         subprocess.run(['sleep', '10'], timeout=0.1)\n        assert False\n    \
+         except subprocess.TimeoutExpired:\n        pass\n\
+         start(work, lambda: done.append(2))\n"
+    );
+    let Some((_, output)) = explore_text(&text, &[]) else {
+        return;
+    };
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let covered = "all of them were covered (2 distinct traces";
+    assert!(said(&output).contains(covered), "{}", said(&output));
+    // An event loop waits for the world outside, too; that is left to chance.
+    let text = "import asyncio, sys, threading\nasync def main():\n    \
+                child = await asyncio.create_subprocess_exec(\n        sys.executable, '-c', \
+                'print(1)', stdout=asyncio.subprocess.PIPE)\n    \
+                out, _ = await asyncio.wait_for(child.communicate(), 50)\n    \
+                assert out == b'1\\n'\n\
+                thread = threading.Thread(target=lambda: asyncio.run(main()))\n\
+                thread.start()\nthread.join()\n";
+    let Some((_, output)) = explore_text(text, &[]) else {
+        return;
+    };
+    assert_eq!(code(&output), 0, "{}", said(&output));
 }
 
 /// A crash or a hang that another schedule of the program does not have is its interleaving's.

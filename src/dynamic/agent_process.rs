@@ -169,6 +169,9 @@ impl AgentError {
     }
 }
 
+/// So many times five milliseconds an agent is waited for when it is told to end.
+const FAREWELL: u32 = 100;
+
 /// A run with a journal may take so many times as long as one without a step may.
 const LONGEST: u32 = 12;
 
@@ -420,18 +423,37 @@ fn of_the_program(text: &str) -> String {
 /// Stacks with the names of the threads.
 fn named(stacks: &str, journal: Option<&Execution>) -> String {
     let mut text = stacks.to_owned();
-    let Some(journal) = journal else { return text };
+    let Some(journal) = journal else {
+        // Without a step there is one thread.
+        if let Some((at, _)) = text.match_indices("hread 0x").next() {
+            let from = text[..at].rfind('\n').map_or(0, |it| it + 1);
+            let to = text[at..].find(" (").map_or(text.len(), |it| at + it);
+            text.replace_range(from..to, "MainThread");
+        }
+        return text;
+    };
     let threads = journal.rare.idents.iter().zip(&journal.rare.names);
     for (ident, name) in threads.filter(|it| *it.0 != 0) {
-        text = text.replace(&format!("Thread 0x{ident:016x}"), name);
-        text = text.replace(&format!("Current thread 0x{ident:016x}"), name);
+        for title in ["Current thread", "Thread"] {
+            text = text.replace(&format!("{title} 0x{ident:016x}"), name);
+        }
     }
     text
 }
 
 impl Drop for AgentProcess {
     fn drop(&mut self) {
-        self.input = None;
+        // Asked to end, it lets the program's objects die, and with them their temporary files.
+        if let Some(mut input) = self.input.take()
+            && protocol::write_text(&mut input, &[]).is_ok()
+        {
+            for _ in 0..FAREWELL {
+                if !matches!(self.child.try_wait(), Ok(None)) {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
         self.kill_group();
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -120,7 +120,11 @@ impl Order {
             }
             last[thread] = Some(step);
         }
-        if execution.status == Status::Deadlock {
+        // Threads that wait at the end: in a deadlock, or when the process ends without them.
+        if matches!(
+            execution.status,
+            Status::Deadlock | Status::Complete | Status::Ended
+        ) {
             for &event in &execution.pending {
                 let object = objects.get(&event.object());
                 let previous = last.get(event.thread()).copied().flatten();

@@ -269,6 +269,8 @@ pub struct Execution {
     pub enabled: Vec<(u32, u64)>,
     /// The first step the plan could not be followed at.
     pub diverged: Option<u32>,
+    /// Threads were stopped by the end of the process while they had more to do.
+    pub cut: bool,
     /// The agent can run more plans.
     pub reusable: bool,
     /// What is rare.
@@ -297,6 +299,7 @@ impl Execution {
             pending: Vec::new(),
             enabled: Vec::new(),
             diverged: None,
+            cut: false,
             reusable: false,
             rare: Rare::default(),
         }
@@ -415,6 +418,7 @@ pub fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
             .map(|[step, low, high]| (*step, u64::from(*low) | u64::from(*high) << 32))
             .collect(),
         diverged: (word(7) != u32::MAX).then(|| word(7)),
+        cut: word(0) & 512 != 0,
         reusable: word(0) & 256 == 0,
         rare,
     };

@@ -216,7 +216,7 @@ class Run:
         "policy", "rng", "hot", "abort", "status", "diverged", "max_steps", "now", "places",
         "objects", "parts", "keep", "detail", "views", "lenient", "counts", "change_points",
         "hot_steps", "clock_calls", "since", "enabled_log", "notes", "by_position", "inners",
-        "frames", "stuck", "turn",
+        "frames", "stuck", "turn", "cut",
     )  # fmt: skip
 
 
@@ -300,14 +300,34 @@ def runnable():
     found = [t for t in R.live if t.wait is None or t.wait.ready(t)]
     while not found:
         timed = [t for t in R.live if t.deadline is not None]
-        if not timed:
-            return found
-        first = min(timed, key=lambda t: (t.deadline, t.index))
-        if first.deadline > R.now:
-            R.now = first.deadline
-        fire(first)
+        first = min(timed, key=lambda t: (t.deadline, t.index)) if timed else None
+        if not arrives(NEVER if first is None else first.deadline - R.now):
+            if first is None:
+                return found
+            if first.deadline > R.now:
+                R.now = first.deadline
+            fire(first)
         found = [t for t in R.live if t.wait is None or t.wait.ready(t)]
     return found
+
+
+# Longest real time in which something may come from outside of the process, when no thread can go
+# on without it.
+OUTSIDE_SECONDS = 2.0
+
+
+def arrives(seconds):
+    """Whether something comes from outside that a thread waits for, in so many seconds."""
+    waiting = [t.wait for t in R.live if hasattr(t.wait, "outside") and t.wait.outside()]
+    left = min(seconds, OUTSIDE_SECONDS)
+    while waiting and left > 0:
+        # In turns, should there be several.
+        turn = left if len(waiting) == 1 else min(left, 0.01)
+        for resource in waiting:
+            if resource.arrives(turn):
+                return True
+            left -= turn
+    return False
 
 
 def fire(task):
@@ -698,6 +718,8 @@ def begin(plan):
     R.since = R.turn = 0
     R.rng = random.Random(plan.seed).random if plan.policy else None
     R.abort = False
+    # Threads had more to do at the end of the process.
+    R.cut = False
     R.status = OK
     R.diverged = -1
     R.max_steps = plan.max_steps
@@ -815,6 +837,47 @@ class Everyone:
 
 
 EVERYONE = Everyone()
+
+# So many operations other threads may take when the process is about to end.
+LAST_STEPS = 200
+
+
+class Idle:
+    """What the end of the process waits for: that the threads it ends, daemons for instance, wait
+    as well. A process that ends earlier does nothing that this one does not do; one in which they
+    never ran would be certified without regard to what they do."""
+
+    __slots__ = ("since",)
+
+    def __init__(self):
+        self.since = len(R.trace)
+
+    def ready(self, task):
+        return len(R.trace) - self.since >= LAST_STEPS or not others_at_work(task)
+
+    def describe(self):
+        return "the threads that the end of the process ends"
+
+
+def others_at_work(me):
+    """Whether another thread can go on without time passing."""
+    for t in R.live:
+        if t is not me and (t.wait is None or t.wait.ready(t)):
+            return True
+    return False
+
+
+def outlast_others():
+    """Called by the task that ends the process: the other threads do what they still can."""
+    if len(R.live) > 1:
+        # Nobody sees this operation: it is not recorded.
+        wait_for(sk(JOIN), Idle())
+        if others_at_work(R.cur):
+            R.cut = True
+            R.notes.add(
+                "threads were stopped after %d more operations when the process was over"
+                % LAST_STEPS
+            )
 
 
 def unwind(timeout):

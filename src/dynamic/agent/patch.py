@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-from . import clock, event, lock, program, selector, simple_queue, thread
+from . import clock, core, event, lock, program, selector, simple_queue, thread
 from .core import R, ProcessExit
 
 _RealLock = _thread.LockType
@@ -18,6 +18,7 @@ def _exit(status):
     """`os._exit` ends the run instead of the agent."""
     if not R.active or os.getpid() != _pid:
         real_exit(status)
+    core.outlast_others()
     raise ProcessExit(status)
 
 

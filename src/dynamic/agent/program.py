@@ -252,6 +252,7 @@ def run(body, plan):
                 function, args, kwargs = _exit_callbacks.pop()
                 function(*args, **kwargs)
             _wait_for_threads()
+            core.outlast_others()
     except Abort:
         pass
     except BaseException as error:

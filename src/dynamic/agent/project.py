@@ -156,9 +156,11 @@ class PatchedLoader:
 
 _PATCHES = {
     "asyncio.base_events": selector.patch_asyncio,
+    "asyncio.selector_events": selector.patch_loops,
     "concurrent.futures._base": future.patch_futures,
     "concurrent.futures.thread": future.patch_pools,
     "multiprocessing.pool": selector.patch_pool,
+    "subprocess": selector.patch_subprocess,
 }
 
 
@@ -213,6 +215,9 @@ def install(root, all_accesses):
     PROJECT.all_accesses = all_accesses
     PROJECT.root = os.path.realpath(root).rstrip(os.sep) + os.sep
     sys.meta_path.insert(0, Finder)
+    for name, patch in _PATCHES.items():
+        if name in sys.modules:
+            patch(sys.modules[name])
     for name, hook in HOOKS.items():
         setattr(builtins, name, hook)
     sys.dont_write_bytecode = True

@@ -1,11 +1,15 @@
-"""Waiting for files and event loops under control: `selectors`, `call_soon_threadsafe`."""
+"""Waiting for files, event loops and child processes under control: `selectors`,
+`call_soon_threadsafe`, `subprocess`."""
 
 import selectors
+import threading
 
-from . import simple_queue
+from . import clock, simple_queue
 from .core import (
-    AVAILABLE, INSPECT, R, SELECT, WAKE, Abort, caller_site, place_of, sk, step, wait_for,
+    AVAILABLE, INSPECT, R, SELECT, WAKE, Abort, caller_site, place_of, real_sleep, sk, step,
+    wait_for,
 )  # fmt: skip
+from .future import QuietLock
 
 _real = {}
 
@@ -21,6 +25,15 @@ class Ready:
 
     def ready(self, _task):
         return bool(self.real(self.selector, 0))
+
+    def outside(self):
+        """Whether it waits for files that are written outside of the process."""
+        own = getattr(self.selector, "_rp_own", None)
+        return any(fd != own for fd in self.selector.get_map() or ())
+
+    def arrives(self, seconds):
+        """Waits for them, in real time."""
+        return bool(self.real(self.selector, seconds))
 
     def describe(self):
         return "a file or an event loop's wake-up"
@@ -77,6 +90,45 @@ def patch_asyncio(module):
         return real(self, callback, *args, context=context)
 
     loop_class.call_soon_threadsafe = call_soon_threadsafe
+
+
+def patch_loops(module):
+    """Once `asyncio.selector_events` has been imported: the file by which a loop is woken is not
+    written from outside."""
+    loop_class = module.BaseSelectorEventLoop
+    real = loop_class._make_self_pipe
+
+    def _make_self_pipe(self):
+        real(self)
+        self._selector._rp_own = self._ssock.fileno()
+
+    loop_class._make_self_pipe = _make_self_pipe
+
+
+class Threading:
+    """The module `threading` for one that is no part of the interleavings."""
+
+    Lock = QuietLock
+    Thread = threading.Thread
+
+
+class RealTime:
+    """The module `time` as it is outside of runs."""
+
+    sleep = staticmethod(real_sleep)
+    monotonic = staticmethod(clock.real_monotonic)
+    time = staticmethod(clock.real_time)
+
+
+def patch_subprocess(module):
+    """Once `subprocess` has been imported: a child lives in real time, and its end is waited for
+    in one piece."""
+    module.time = RealTime
+    module.threading = Threading
+    module._time = clock.real_monotonic
+    chosen = getattr(module, "_PopenSelector", None)
+    if chosen in _real:
+        module._PopenSelector = type("Selector", (chosen,), {"select": _real[chosen]})
 
 
 class Notifier:

@@ -16,7 +16,7 @@ import struct
 import sys
 import traceback
 
-from . import access, core, patch, program, project
+from . import access, core, patch, program, project, thread
 from .core import R
 from .journal import Journal, Steps
 from .project import PROJECT
@@ -132,7 +132,7 @@ def encode(result):
     pending = [w for index, word in result.pending for w in (index, word & 0xFFFFFFFF, word >> 32)]
     log = R.enabled_log or ()
     masks = [w for step, mask in log for w in (step, mask & 0xFFFFFFFF, mask >> 32 & 0xFFFFFFFF)]
-    flags = result.status | (0 if result.reusable else 256)
+    flags = result.status | (0 if result.reusable else 256) | (512 if R.cut else 0)
     diverged = R.diverged & 0xFFFFFFFF
     header = _HEADER.pack(
         flags, len(trace), len(R.wakes), len(parents), len(result.pending), len(log), len(body),
@@ -146,6 +146,15 @@ def encode(result):
             body,
         )
     )
+
+
+def forget_all():
+    """At the end: lets the objects of the last runs die. Some remove files when they do."""
+    thread.reset()
+    core.forget()
+    PROJECT.reset()
+    sys.modules.pop("__main__", None)
+    gc.collect()
 
 
 def guard(read_fd):
@@ -196,6 +205,7 @@ class Server:
         while True:
             words = self.channel.receive()
             if words is None:
+                forget_all()
                 patch.real_exit(0)
             self.one(Plan(words))
 
@@ -243,6 +253,7 @@ class Server:
             except BaseException:
                 os.write(self.error_fd, traceback.format_exc().encode("utf-8", "replace"))
                 patch.real_exit(3)
+            forget_all()
             patch.real_exit(0)
         # Sites and files that the child found are found again, with the same numbers, by the
         # next one. A child that died leaves its plan without a result: so does this process.

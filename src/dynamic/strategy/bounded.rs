@@ -54,9 +54,7 @@ impl Strategy for Bounded {
                 step: execution.diverged.unwrap_or(0) as usize,
             });
         }
-        if execution.status == Status::TooLong {
-            self.complete = false;
-        }
+        self.complete &= execution.status != Status::TooLong && !execution.cut;
         let mut enabled = vec![0u64; execution.trace.len() + 1];
         for &(step, mask) in &execution.enabled {
             if let Some(slot) = enabled.get_mut(step as usize) {

@@ -240,9 +240,7 @@ impl Strategy for Dpor {
             self.opened(task.node, -1);
             return Ok(());
         }
-        if matches!(execution.status, Status::TooLong | Status::Ended) {
-            self.complete &= execution.status != Status::TooLong;
-        }
+        self.complete &= execution.status != Status::TooLong && !execution.cut;
         let forced = plan.segments.last().map_or(0, |it| it.1 as usize);
         let path = self.walk(execution, forced)?;
         let asleep = sleepers(&plan, execution);
