@@ -691,7 +691,7 @@ fn with_failure(kind: &str, text: &str) -> Option<TempDir> {
         "--emit-test",
         "test_race.py",
         "--patience",
-        "1",
+        "2",
     ];
     let (folder, output) = explore_text(text, &args)?;
     assert_eq!(code(&output), 1, "{kind}: {}", said(&output));
@@ -906,6 +906,22 @@ fn bad_programs_get_a_clear_line_and_the_right_exit_code() {
     }
 }
 
+/// Files beside the program, or where the command is given, that are called as a library is.
+#[test]
+fn files_with_the_names_of_libraries_do_not_matter() {
+    if interpreter().is_none() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("app")).unwrap();
+    for name in ["json.py", "queue.py", "app/random.py", "app/selectors.py"] {
+        fs::write(folder.path().join(name), "raise SystemExit('imported')\n").unwrap();
+    }
+    fs::write(folder.path().join("app/program.py"), "print('hello')\n").unwrap();
+    let output = raceproof(folder.path(), &["explore", "app/program.py"]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+}
+
 #[test]
 fn what_cannot_be_run_is_said() {
     let folder = TempDir::new().unwrap();
@@ -1067,6 +1083,28 @@ fn a_forked_child_runs_alone_and_is_mentioned() {
         "{}",
         said(&output)
     );
+}
+
+/// `functools.cached_property` takes a lock until 3.11, and none since.
+#[test]
+fn a_cached_property_is_computed_twice_where_no_lock_protects_it() {
+    let text = "import functools, threading\nopened = []\nclass Pool:\n    \
+                @functools.cached_property\n    def connection(self):\n        \
+                opened.append(1)\n        return object()\npool = Pool()\n\
+                threads = [threading.Thread(target=lambda: pool.connection) for _ in range(2)]\n\
+                for it in threads: it.start()\nfor it in threads: it.join()\n\
+                assert opened == [1]\n";
+    for interpreter in interpreters() {
+        let folder = TempDir::new().unwrap();
+        let script = folder.path().join("program.py");
+        fs::write(&script, text).unwrap();
+        let outcome = explored(interpreter, &script, Choice::Auto, &Limits::default());
+        let expected = match interpreter.version >= (3, 12, 0) {
+            true => Verdict::Failing,
+            false => Verdict::NoneExists,
+        };
+        assert_eq!(outcome.verdict, expected, "{}", interpreter.describe());
+    }
 }
 
 /// A child process lives in real time: waiting for it is no deadlock and lets no virtual time pass.
@@ -1388,6 +1426,67 @@ fn run_pytest(python: &Path, directory: &Path, what: &str) -> Output {
         .current_dir(directory)
         .output()
         .unwrap()
+}
+
+/// Tests fail in the ways that programs do.
+#[test]
+fn failures_of_tests_are_told_by_their_kind() {
+    let Some((folder, python)) = tested_project() else {
+        return;
+    };
+    let python = python.to_string_lossy();
+    let text = "import os, threading, unittest\nflag = 0\n\
+         def a():\n    global flag\n    flag = 1\n    flag = 0\n\
+         def both(*bodies):\n    threads = [threading.Thread(target=it) for it in bodies]\n    \
+         for it in threads: it.start()\n    for it in threads: it.join()\n\
+         class TestIt(unittest.TestCase):\n    def setUp(self): self.n = 0\n    \
+         def add(self): self.n += 1\n    \
+         def test_case(self):\n        both(self.add, self.add)\n        self.assertEqual(self.n, 2)\n\
+         def on_flag(action):\n    def b():\n        if flag: action()\n    both(a, b)\n\
+         def test_abort(): on_flag(os.abort)\n\
+         def test_block(): on_flag(lambda: os.read(os.pipe()[0], 1))\n\
+         def test_leave(): on_flag(lambda: os._exit(4))\n\
+         def test_raise(): on_flag(lambda: 1 / 0)\n";
+    fs::write(folder.path().join("test_kinds.py"), text).unwrap();
+    let output = raceproof(
+        folder.path(),
+        &[
+            "explore",
+            "--pytest",
+            "test_kinds.py",
+            "--python",
+            &python,
+            "--output-format",
+            "json",
+            "--patience",
+            "2",
+        ],
+    );
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let programs = result["programs"].as_array().unwrap();
+    let kinds: Vec<(&str, &str)> = programs
+        .iter()
+        .map(|it| {
+            let failure = &it["failure"];
+            (
+                failure["kind"].as_str().unwrap_or_default(),
+                failure["message"].as_str().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("assertion", "AssertionError: 1 != 2"),
+        ("crash", "the interpreter died of signal 6"),
+        ("hang", "the run does not end: "),
+        ("exit", "os._exit(4)"),
+        ("exception", "ZeroDivisionError: division by zero"),
+    ];
+    assert_eq!(kinds.len(), expected.len());
+    for ((kind, message), (expected_kind, words)) in kinds.iter().zip(expected) {
+        assert_eq!(*kind, expected_kind, "{message}");
+        assert!(message.starts_with(words), "{message}");
+    }
 }
 
 /// A test is named as in the present directory, whichever pytest takes for its root, and its witness

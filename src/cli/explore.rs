@@ -99,10 +99,9 @@ pub struct ExploreArgs {
     /// Seconds to search.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     budget: f64,
-    /// Seconds a run may go without a step of any thread before it is taken to hang [default: a
-    /// tenth of the budget, from 1 to 5].
-    #[arg(long, value_name = "SECONDS")]
-    patience: Option<f64>,
+    /// Seconds a run may go without a step of any thread before it is taken to hang.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    patience: f64,
     /// Schedules to run.
     #[arg(long, value_name = "N")]
     max_schedules: Option<u64>,
@@ -198,15 +197,12 @@ impl ExploreArgs {
         if !is_time(self.budget) {
             return Err(format!("--budget {}: not a time to search", self.budget));
         }
-        let patience = self
-            .patience
-            .unwrap_or((self.budget / 10.0).clamp(1.0, 5.0));
-        if !is_time(patience) {
-            return Err(format!("--patience {patience}: not a time to wait"));
+        if !is_time(self.patience) {
+            return Err(format!("--patience {}: not a time to wait", self.patience));
         }
         Ok(Limits {
             budget: Duration::from_secs_f64(self.budget),
-            patience: Duration::from_secs_f64(patience),
+            patience: Duration::from_secs_f64(self.patience),
             max_schedules: self.max_schedules.unwrap_or(u64::MAX),
             jobs: self
                 .jobs

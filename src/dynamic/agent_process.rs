@@ -21,6 +21,7 @@ use super::protocol::{self, Answer, Execution, Plan};
 const MODULES: &[(&str, &str)] = &[
     ("__init__", include_str!("agent/__init__.py")),
     ("access", include_str!("agent/access.py")),
+    ("cache", include_str!("agent/cache.py")),
     ("clock", include_str!("agent/clock.py")),
     ("core", include_str!("agent/core.py")),
     ("debug", include_str!("agent/debug.py")),

@@ -177,7 +177,7 @@ const CHECKED_AFTER: u64 = 4;
 const ENDLESS: u64 = 8;
 
 /// Schedules that are tried after a first one that crashed or hangs.
-const TRIES: u32 = 4;
+const TRIES: u32 = 3;
 
 /// Searches the interleavings of a program.
 ///
@@ -331,6 +331,9 @@ impl Search<'_> {
                     {
                         let steps = error.steps().cloned();
                         let execution = steps.unwrap_or_else(Execution::unfinished);
+                        let fingerprint = Order::of(&execution).fingerprint;
+                        self.traces.insert(fingerprint);
+                        self.failing.insert(fingerprint);
                         self.threads = self.threads.max(execution.parents.len());
                         self.first_at = Some(self.executions);
                         self.first = Some((failing, execution));

@@ -1,8 +1,6 @@
 //! The shortest failing schedule: fewest context switches, by moving later parts of a thread up to
 //! its earlier ones for as long as the same failure comes out.
 
-use std::time::Duration;
-
 use super::agent_process::AgentError;
 use super::event::Event;
 use super::fleet::Fleet;
@@ -13,9 +11,9 @@ use super::search::{Found, Limits};
 /// Most schedules that are run to shorten one.
 const MAX_RUNS: usize = 300;
 /// When each run that still fails costs a process.
-const MAX_LOST_RUNS: usize = 24;
-/// Least time without a step after which a shortened run is taken to hang as well.
-const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+const MAX_CRASHING_RUNS: usize = 24;
+/// When each run that still fails costs the patience with it, too.
+const MAX_HANGING_RUNS: usize = 6;
 
 /// Runs of steps by one thread: thread and number of steps.
 fn segments(trace: &[Event]) -> Vec<(u32, u32)> {
@@ -80,12 +78,12 @@ pub fn shortest(
             with_gil: false,
         };
     }
-    let patience = fleet.patience();
     let lost = failing.is_without_end();
-    if lost {
-        fleet.set_patience(LEAST_PATIENCE.max(patience / 4));
-    }
-    let max_runs = if lost { MAX_LOST_RUNS } else { MAX_RUNS };
+    let max_runs = match failing {
+        Failing::Hang { .. } => MAX_HANGING_RUNS,
+        Failing::Crash { .. } => MAX_CRASHING_RUNS,
+        _ => MAX_RUNS,
+    };
     let mut failing = failing;
     let mut best = execution;
     let mut parts = segments(&best.trace);
@@ -128,7 +126,6 @@ pub fn shortest(
     {
         best = detailed;
     }
-    fleet.set_patience(patience);
     Found {
         switches_found,
         ..shown(fleet, failing, best)

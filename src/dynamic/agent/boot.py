@@ -1,9 +1,12 @@
 # The first code of the agent's process, given to the interpreter on its command line: reads the
 # agent itself from standard input, and puts other files in the place of the standard ones.
-import importlib.machinery
-import json
-import os
 import sys
+
+# Nothing of ours comes from the present directory, where a file may have a library's name.
+sys.path[:] = [_entry for _entry in sys.path if _entry]
+import importlib.machinery  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
 
 
 def _read(size):

@@ -7,7 +7,8 @@ import sys
 import time
 
 from .core import (
-    AWAIT, MODE, R, SLEEP, WRITES, Change, caller_site, real_sleep, sk, step, wait_for,
+    AWAIT, KIND_SHIFT, MODE, R, SLEEP, TASK_SHIFT, WRITES, Change, caller_site, real_sleep, sk,
+    step, wait_for,
 )  # fmt: skip
 
 _EPOCH = 1_700_000_000.0
@@ -61,7 +62,7 @@ def sleep(seconds):
         polling = True
         for position in range(me.reads + 1, len(trace)):
             word = trace[position]
-            if word >> 55 == index and MODE[word >> 48 & 63] == WRITES:
+            if word >> TASK_SHIFT == index and MODE[word >> KIND_SHIFT & 63] == WRITES:
                 polling = False
                 break
     if polling:

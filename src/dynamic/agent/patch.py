@@ -7,11 +7,12 @@ import os
 import sys
 import threading
 
-from . import clock, core, event, lock, program, selector, simple_queue, thread
+from . import cache, clock, core, event, lock, program, selector, simple_queue, thread
 from .core import R, ProcessExit
 
 _RealLock = _thread.LockType
 _RealRLock = _thread.RLock
+_real_allocate = _thread.allocate_lock
 
 
 def _exit(status):
@@ -26,6 +27,12 @@ real_exit = os._exit
 _pid = 0
 
 
+def run_in_this_process():
+    """A child was forked for a run: it is the one that the run is in."""
+    global _pid
+    _pid = os.getpid()
+
+
 def _after_fork_in_child():
     # Nobody schedules a forked child: it runs alone, without control.
     R.active = False
@@ -38,7 +45,7 @@ def _before_fork():
 
 
 def replace_existing():
-    """Puts controlled locks where modules imported earlier hold real ones."""
+    """Puts controlled locks where modules imported earlier hold real ones, or what makes them."""
     agent = __name__.rpartition(".")[0]
     spaces = [
         vars(m)
@@ -55,12 +62,15 @@ def replace_existing():
                 space[name] = lock.Lock()
             elif type(value) is _RealRLock:
                 space[name] = lock.RLock()
+            elif value is _RealRLock:
+                space[name] = lock.RLock
+            elif value is _real_allocate:
+                space[name] = lock.allocate_lock
 
 
 def install():
     """Once for each process, before anything of the program is imported."""
-    global _pid
-    _pid = os.getpid()
+    run_in_this_process()
     _thread.allocate_lock = lock.allocate_lock
     _thread.allocate = lock.allocate_lock
     _thread.RLock = lock.RLock
@@ -71,6 +81,7 @@ def install():
     threading.RLock = lock.RLock
     threading.Event = event.Event
     thread.install()
+    cache.install()
     clock.install()
     program.install()
     selector.install()

@@ -164,7 +164,11 @@ real_unregister = atexit.unregister
 
 
 def _finalize():
-    """Calls the finalizers that a run left, and allows those of the next one."""
+    """Calls the finalizers that a run left, and allows those of the next one, and its pools."""
+    pools = sys.modules.get("concurrent.futures.thread")
+    if pools is not None:
+        pools._shutdown = False
+        pools._threads_queues.clear()
     finalize = weakref.finalize
     finalize._exitfunc()
     finalize._shutdown = False
@@ -177,20 +181,17 @@ def install():
 
 
 def _end_pools():
-    """What the interpreter does at exit for executors that were not shut down."""
+    """What the interpreter does for executors that were not shut down, before it waits for
+    threads."""
     module = sys.modules.get("concurrent.futures.thread")
     if module is None or not module._threads_queues:
         return
     items = list(module._threads_queues.items())
     module._shutdown = True
-    try:
-        for _thread, queue in items:
-            queue.put(None)
-        for worker, _queue in items:
-            worker.join()
-    finally:
-        module._shutdown = False
-        module._threads_queues.clear()
+    for _thread, queue in items:
+        queue.put(None)
+    for worker, _queue in items:
+        worker.join()
 
 
 def _wait_for_threads():
@@ -246,8 +247,8 @@ def run(body, plan):
             thread.failed(error)
         if not ended:
             R.abort = False
-            _wait_for_threads()
             _end_pools()
+            _wait_for_threads()
             while _exit_callbacks:
                 function, args, kwargs = _exit_callbacks.pop()
                 function(*args, **kwargs)

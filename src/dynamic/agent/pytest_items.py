@@ -38,13 +38,16 @@ class Plugin:
         program.STDOUT.take()
         program.STDERR.take()
 
+    def pytest_exception_interact(self, node, call, report):
+        if call.excinfo is not None:
+            self.errors.append(call.excinfo.value)
+
     def pytest_runtestloop(self, session):
         from _pytest import runner
 
         # With several, the searching process starts an agent for each.
         item = session.items[0]
         real_call = runner.CallInfo.from_call.__func__
-        plugin = self
 
         def from_call(cls, func, when, reraise=None):
             # What unwinds a run is not a test's outcome.
@@ -54,10 +57,7 @@ class Plugin:
                 if reraise is None
                 else kept + (reraise if isinstance(reraise, tuple) else (reraise,))
             )
-            info = real_call(cls, func, when, reraise)
-            if info.excinfo is not None:
-                plugin.errors.append(info.excinfo.value)
-            return info
+            return real_call(cls, func, when, reraise)
 
         runner.CallInfo.from_call = classmethod(from_call)
 

@@ -248,6 +248,7 @@ class Server:
         """Runs one plan in a child of its own."""
         pid = os.fork()
         if pid == 0:
+            patch.run_in_this_process()
             try:
                 self.channel.send(encode(self.execute(plan)))
             except BaseException:
