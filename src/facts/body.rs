@@ -113,6 +113,8 @@ pub(super) struct Frame<'a> {
     pub flow: Flow<'a>,
     pub control: u32,
     pub loop_depth: u32,
+    /// How many statements around this one catch the absence of an element.
+    pub absence_handled: u32,
     pub loops: Vec<LoopFrame<'a>>,
     pub regions: u32,
     pub classes: Vec<ClassScope<'a>>,
@@ -174,6 +176,7 @@ impl<'a> Frame<'a> {
             },
             control: 0,
             loop_depth: 0,
+            absence_handled: 0,
             loops: Vec::new(),
             regions: 0,
             classes: Vec::new(),
@@ -292,6 +295,7 @@ impl<'a> Walker<'a> {
             held: frame.flow.held,
             control: frame.control,
             in_loop: frame.loop_depth > 0,
+            absence_handled: frame.absence_handled > 0,
         };
         frame.code.ops.push(op);
         index

@@ -89,7 +89,7 @@ pub(super) fn documented(body: &[Stmt]) -> Option<bool> {
     if !mentions.iter().any(|word| text.contains(word)) {
         return None;
     }
-    let text = text.to_ascii_lowercase();
+    let text = text.to_ascii_lowercase().replace(['*', '`', '_'], "");
     let safe = [
         "thread-safe",
         "thread safe",

@@ -280,6 +280,9 @@ pub struct Op {
     pub control: u32,
     /// Runs more than once a call.
     pub in_loop: bool,
+    /// Whoever wrote it expects what it asks for to be absent: inside `try: ... except KeyError`
+    /// or `with suppress(KeyError)`.
+    pub absence_handled: bool,
 }
 
 /// A lock expression that is held; whether it really is a lock only the program knows.

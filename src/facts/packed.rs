@@ -223,6 +223,7 @@ struct Expected {
     class: u32,
     value: u32,
     start: u32,
+    /// Twice the locks held, and one where absence is handled.
     held: u32,
     control: u32,
 }
@@ -456,15 +457,16 @@ impl Writer<'_> {
         if flag {
             first |= op::FLAG;
         }
-        let moved = (it.held, it.control) != (self.next.held, self.next.control);
+        let held = it.held << 1 | u32::from(it.absence_handled);
+        let moved = (held, it.control) != (self.next.held, self.next.control);
         if moved {
             first |= op::UNDER;
         }
         self.byte(first);
         if moved {
-            self.near(it.held, self.next.held);
+            self.near(held, self.next.held);
             self.near(it.control, self.next.control);
-            (self.next.held, self.next.control) = (it.held, it.control);
+            (self.next.held, self.next.control) = (held, it.control);
         }
         self.range(it.range);
         match it.kind {
@@ -846,9 +848,10 @@ impl<'a> Reader<'a> {
         Op {
             kind: self.op_kind(first & KIND, flag),
             range,
-            held: self.next.held,
+            held: self.next.held >> 1,
             control: self.next.control,
             in_loop: first & op::IN_LOOP != 0,
+            absence_handled: self.next.held & 1 != 0,
         }
     }
 

@@ -1,8 +1,8 @@
 //! Statements to ops, with the flow between them.
 
 use ruff_python_ast::{
-    ElifElseClause, ExceptHandler, Expr, Pattern, Stmt, StmtClassDef, StmtFor, StmtFunctionDef,
-    StmtIf, StmtImport, StmtImportFrom, StmtMatch, StmtTry, StmtWhile, StmtWith,
+    CmpOp, ElifElseClause, ExceptHandler, Expr, Pattern, Stmt, StmtClassDef, StmtFor,
+    StmtFunctionDef, StmtIf, StmtImport, StmtImportFrom, StmtMatch, StmtTry, StmtWhile, StmtWith,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -679,6 +679,19 @@ impl<'a> Walker<'a> {
     }
 
     fn if_chain(&mut self, test: &'a Expr, body: &'a [Stmt], rest: &'a [ElifElseClause]) {
+        match asks_for_version(test) {
+            Some(true) => return self.suite(body),
+            Some(false) => {
+                return match rest {
+                    [] => {}
+                    [clause, others @ ..] => match &clause.test {
+                        Some(test) => self.if_chain(test, &clause.body, others),
+                        None => self.suite(&clause.body),
+                    },
+                };
+            }
+            None => {}
+        }
         let first = self.next_op();
         let condition = self.test(test);
         let outside = self.frame().control;
@@ -739,7 +752,14 @@ impl<'a> Walker<'a> {
             self.frame().with_spelled.push(spelled);
         }
         self.frame().with_regions.push(regions_before);
+        let handled = u32::from(
+            it.items
+                .iter()
+                .any(|it| suppresses_absence(&it.context_expr)),
+        );
+        self.frame().absence_handled += handled;
         self.statements(&it.body);
+        self.frame().absence_handled -= handled;
         self.frame().with_regions.pop();
         self.frame().with_spelled.truncate(outer);
         for (context, region, range) in entered.into_iter().rev() {
@@ -867,7 +887,10 @@ impl<'a> Walker<'a> {
 
         let before = self.frame().flow.clone();
         let first_op = self.next_op();
+        let handled = u32::from(it.handlers.iter().any(expects_absence));
+        self.frame().absence_handled += handled;
         self.suite(&it.body);
+        self.frame().absence_handled -= handled;
         let body_end = self.frame().flow.clone();
         let after_body = self.next_op();
         self.suite(&it.orelse);
@@ -1032,6 +1055,47 @@ fn released_spelling(statement: &Stmt) -> Option<&Expr> {
     (callee.attr.as_str() == "release").then_some(&*callee.value)
 }
 
+/// The oldest version of Python that has a free-threaded build: older ones are no targets.
+const OLDEST: [u8; 2] = [3, 13];
+
+/// What a test of `sys.version_info` says on all targets, if it says the same on all.
+fn asks_for_version(test: &Expr) -> Option<bool> {
+    let Expr::Compare(compare) = test else {
+        return None;
+    };
+    let ([op], [right]) = (&*compare.ops, &*compare.comparators) else {
+        return None;
+    };
+    let asked = match &*compare.left {
+        Expr::Subscript(it) => &*it.value,
+        other => other,
+    };
+    let is_version = match asked {
+        Expr::Attribute(it) => it.attr.as_str() == "version_info",
+        Expr::Name(it) => it.id.as_str() == "version_info",
+        _ => false,
+    };
+    let number = |it: &Expr| match it {
+        Expr::NumberLiteral(it) => it.value.as_int().and_then(|it| it.as_u8()),
+        _ => None,
+    };
+    let version: Vec<u8> = match right {
+        Expr::Tuple(it) => it.elts.iter().map(number).collect::<Option<_>>()?,
+        other => vec![number(other)?],
+    };
+    if !is_version || version.is_empty() {
+        return None;
+    }
+    // Where the versions asked about are all older than the oldest target, the answer is known.
+    let known = version.iter().take(2).lt(&OLDEST[..version.len().min(2)])
+        || matches!(op, CmpOp::GtE | CmpOp::Lt) && version.as_slice() <= &OLDEST[..];
+    match op {
+        CmpOp::Gt | CmpOp::GtE if known => Some(true),
+        CmpOp::Lt | CmpOp::LtE if known => Some(false),
+        _ => None,
+    }
+}
+
 /// Whether an `except` clause catches the absence of an element or attribute.
 fn says_absent(kind: &Expr) -> bool {
     match kind {
@@ -1040,6 +1104,49 @@ fn says_absent(kind: &Expr) -> bool {
             "KeyError" | "IndexError" | "LookupError" | "AttributeError"
         ),
         Expr::Tuple(kinds) => kinds.elts.iter().any(says_absent),
+        _ => false,
+    }
+}
+
+/// Whether a handler is there for an element that is absent: it names such an exception, or it
+/// passes over everything.
+fn expects_absence(handler: &ExceptHandler) -> bool {
+    let ExceptHandler::ExceptHandler(handler) = handler;
+    let passes = || {
+        handler
+            .body
+            .iter()
+            .all(|it| matches!(it, Stmt::Pass(_) | Stmt::Continue(_)))
+    };
+    match handler.type_.as_deref() {
+        Some(kind) => {
+            says_absent(kind)
+                || is_named(kind, "ValueError")
+                || is_named(kind, "Exception") && passes()
+        }
+        None => passes(),
+    }
+}
+
+/// Whether the context of a `with` statement is `contextlib.suppress` of such an exception.
+fn suppresses_absence(context: &Expr) -> bool {
+    let Expr::Call(call) = context else {
+        return false;
+    };
+    let is_suppress = match &*call.func {
+        Expr::Name(name) => name.id.as_str() == "suppress",
+        Expr::Attribute(it) => it.attr.as_str() == "suppress",
+        _ => false,
+    };
+    let absent =
+        |it: &Expr| says_absent(it) || is_named(it, "ValueError") || is_named(it, "Exception");
+    is_suppress && call.arguments.args.iter().any(absent)
+}
+
+fn is_named(kind: &Expr, name: &str) -> bool {
+    match kind {
+        Expr::Name(it) => it.id.as_str() == name,
+        Expr::Tuple(kinds) => kinds.elts.iter().any(|it| is_named(it, name)),
         _ => false,
     }
 }

@@ -271,6 +271,9 @@ pub struct ClassModel {
     /// It is a container with known atomicity.
     #[serde(default)]
     pub container: Option<ContainerKind>,
+    /// Target from which walking it walks a copy, such as "3.14t".
+    #[serde(default)]
+    pub walks_copy_from: Option<String>,
     /// Its methods are atomic; sharing it is fine. Says why nothing else is said: a class that is
     /// listed is known, and calls on it count as resolved.
     #[serde(default)]
@@ -279,6 +282,10 @@ pub struct ClassModel {
     /// them must not call another.
     #[serde(default)]
     pub takes_lock: bool,
+    /// It stands for something outside the program that is given back once: an open file. Where two
+    /// threads each make one, one of them is lost.
+    #[serde(default)]
+    pub resource: bool,
     /// Every thread sees its own attributes.
     #[serde(default)]
     pub thread_local: bool,
@@ -440,7 +447,9 @@ impl Models {
     pub fn lock_names(&self) -> impl Iterator<Item = &str> {
         self.classes
             .iter()
-            .filter(|(_, model)| model.lock.is_some() || model.thread_local)
+            .filter(|(_, model)| {
+                model.lock.is_some() || model.thread_local || model.sync == Some(SyncKind::Queue)
+            })
             .map(|(name, _)| name.rsplit('.').next().unwrap_or(name))
     }
 

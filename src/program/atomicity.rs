@@ -24,8 +24,10 @@ pub enum Access {
     SetItem,
     /// Adds an element, in one step.
     Add,
-    /// Removes elements, in one step.
+    /// Removes one element, in one step.
     Remove,
+    /// Removes all elements or a run of them, whichever they are by then, in one step.
+    Clear,
     /// Changes order or several elements; other threads see states in between.
     Rearrange,
     /// Reads, computes and stores: two steps.
@@ -56,6 +58,7 @@ impl Access {
                 | Self::Lookup
                 | Self::Iterate
                 | Self::Remove
+                | Self::Clear
                 | Self::CheckThenAct
                 | Self::Delete
         )
@@ -72,7 +75,12 @@ impl Access {
     /// Whether it changes which elements a container has.
     pub fn changes_size(self, kind: ContainerKind) -> bool {
         match self {
-            Self::Add | Self::Remove | Self::Rearrange | Self::CheckThenAct | Self::Delete => true,
+            Self::Add
+            | Self::Remove
+            | Self::Clear
+            | Self::Rearrange
+            | Self::CheckThenAct
+            | Self::Delete => true,
             // A store into a list replaces an element; into a mapping it may add one.
             Self::SetItem | Self::Update => !matches!(
                 kind,
@@ -91,8 +99,8 @@ pub fn method(kind: ContainerKind, name: &str) -> Option<Access> {
             ContainerKind::Counter => Access::Update,
             _ => Access::Add,
         },
-        "pop" | "popleft" | "popitem" | "discard" | "clear" => Access::Remove,
-        "remove" => Access::Remove,
+        "pop" | "popleft" | "popitem" | "discard" | "remove" => Access::Remove,
+        "clear" => Access::Clear,
         "sort" => Access::Rearrange,
         // One step under the container's lock, as storing one element is.
         "reverse" | "rotate" => Access::SetItem,

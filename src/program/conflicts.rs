@@ -434,7 +434,13 @@ impl<'a> Places<'a> {
                 {
                     return Some(Defect::UnorderedWrite);
                 }
-                if explicit && !x.fills && !self.is_flag(records) && self.matters(one, other, x, y)
+                // What two entries have started beside one another is up to who calls them.
+                let in_one_tree = self.root(a).entry == self.root(b).entry;
+                if in_one_tree
+                    && explicit
+                    && !x.fills
+                    && !self.is_flag(records)
+                    && self.matters(one, other, x, y)
                 {
                     return Some(Defect::UnorderedWrite);
                 }
@@ -444,9 +450,12 @@ impl<'a> Places<'a> {
                 let seen = !matches!(y.access, Access::Read | Access::Iterate);
                 (explicit && seen).then_some(Defect::HalfDone)
             }
-            Access::Remove | Access::Rearrange | Access::SetItem | Access::Add => {
+            Access::Remove | Access::Clear | Access::Rearrange | Access::SetItem | Access::Add => {
                 let Some(guard) = guard else {
-                    let both = matches!(y.access, Access::Remove | Access::SetItem | Access::Add);
+                    let both = matches!(
+                        y.access,
+                        Access::Remove | Access::Clear | Access::SetItem | Access::Add
+                    );
                     return (explicit && both).then_some(Defect::Atomic);
                 };
                 if holds(one, guard.key) || !holds(other, guard.key) {
@@ -458,7 +467,7 @@ impl<'a> Places<'a> {
             }
             // What the test found is gone by the time it is looked up.
             Access::Lookup if x.relies_on.is_some() => {
-                (y.access == Access::Remove).then_some(Defect::StaleTest)
+                matches!(y.access, Access::Remove | Access::Clear).then_some(Defect::StaleTest)
             }
             Access::Read if explicit && x.relies_on.is_some() => {
                 let removes = match y.access {
@@ -512,8 +521,15 @@ impl<'a> Places<'a> {
         if !explicit && (x.refills() && !x.identity && !x.piecemeal || adds_to_set) {
             return None;
         }
+        // What was there goes away only when somebody takes it out.
+        if x.acts == Access::Remove {
+            let removes = |it| matches!(it, Access::Remove | Access::Clear | Access::Rearrange);
+            let removes = removes(y.access) || y.access == Access::CheckThenAct && removes(y.acts);
+            return removes.then_some(Defect::StaleTest);
+        }
         match y.access {
             Access::Remove
+            | Access::Clear
             | Access::CheckThenAct
             | Access::SetItem
             | Access::Add

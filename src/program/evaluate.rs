@@ -1684,7 +1684,19 @@ impl<'p> Evaluator<'p> {
         };
         if is_container {
             return match name.as_str() {
-                "pop" | "popleft" | "popitem" | "get" | "setdefault" => self.elements(receiver),
+                // Only one thread gets what it takes out: from there on it owns it.
+                "pop" | "popleft" | "popitem" => {
+                    let elements = self.elements(receiver);
+                    let mut left = self.arena.members(elements).to_vec();
+                    left.retain(|&it| {
+                        !matches!(
+                            self.arena.get(it),
+                            Object::Instance(..) | Object::Container(..)
+                        )
+                    });
+                    self.arena.set(left)
+                }
+                "get" | "setdefault" => self.elements(receiver),
                 "copy" | "values" | "items" | "keys" | "union" | "difference" => {
                     self.made(frame, |origin| {
                         Object::Container(Literal::List, origin(index | CALL_ORIGIN, call.many))

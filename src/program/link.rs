@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::interface::{ClassNames, Face, internal_classes};
 use super::object::{ClassId, FunctionId, ModuleIndex};
 use super::sharing::classes_by_thread;
 use super::touching::{Hints, hints, rewritten_names, touching_functions};
@@ -44,6 +45,10 @@ pub struct Links {
     script_folders: FxHashSet<String>,
     /// Package of each module; see [`Links::package`].
     packages: Vec<u32>,
+    /// By package: see [`Links::is_of_command`].
+    commands: Vec<bool>,
+    /// See [`Links::is_internal`].
+    internal: FxHashSet<(u32, Name)>,
     rewritten: Arc<FxHashSet<Name>>,
 }
 
@@ -79,6 +84,8 @@ pub(super) struct Table {
     runs_when_imported: bool,
     /// How many calls its functions have.
     calls: usize,
+    /// Classes that it makes and shows.
+    classes: ClassNames,
 }
 
 /// Names with a meaning, from the models.
@@ -109,6 +116,7 @@ impl Table {
             rewritten,
             runs_when_imported: runs_when_imported(facts),
             calls: facts.functions.iter().map(|it| it.calls.len()).sum(),
+            classes: ClassNames::new(facts),
             ..Self::default()
         };
         for value in facts.functions.iter().flat_map(|it| &it.values) {
@@ -233,6 +241,8 @@ impl Links {
             paths,
             script_folders: FxHashSet::default(),
             packages: Vec::new(),
+            commands: Vec::new(),
+            internal: FxHashSet::default(),
             rewritten: Arc::default(),
         };
         links.collect_rewritten(last);
@@ -300,7 +310,8 @@ impl Links {
             *loose.entry(folder).or_default() += 1;
         }
         let mut packages = Vec::with_capacity(self.modules.len());
-        for (_, facts) in &self.modules {
+        let mut faces: Vec<Face> = Vec::new();
+        for ((_, facts), table) in self.modules.iter().zip(&self.tables) {
             let mut folder = facts.path.rsplit_once('/').map_or("", |(folder, _)| folder);
             let mut name = if loose.get(folder).is_some_and(|&it| it > MAX_LOOSE) {
                 // Many modules in one folder that is no package: each stands for itself.
@@ -315,16 +326,40 @@ impl Links {
                     None => break,
                 }
             }
-            let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-            packages.push(*ids.entry(name).or_insert(next));
+            let id = match ids.get(&name) {
+                Some(&id) => id,
+                None => {
+                    let id = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+                    ids.insert(name.clone(), id);
+                    faces.push(Face::default());
+                    id
+                }
+            };
+            faces[id as usize].add(&name, facts, &table.classes);
+            packages.push(id);
         }
         self.packages = packages;
+        self.commands = faces.iter().map(Face::is_of_command).collect();
+        let tables = self.packages.iter().zip(&self.tables);
+        self.internal = internal_classes(tables.map(|(&package, table)| (package, &table.classes)));
     }
 
     /// The package a module belongs to: the outermost folder with an `__init__` above it, or the
     /// folder itself. What lies in another package is a library.
     pub fn package(&self, module: ModuleIndex) -> u32 {
         self.packages[module as usize]
+    }
+
+    /// Whether a module belongs to a package that runs, and all of whose modules are private: its
+    /// functions have no callers but its own.
+    pub fn is_of_command(&self, module: ModuleIndex) -> bool {
+        self.commands[self.package(module) as usize]
+    }
+
+    /// Whether a class is made by its own package and shown to nobody outside, as far as names tell.
+    pub fn is_internal(&self, class: ClassId) -> bool {
+        let name = self.class(class).name;
+        self.internal.contains(&(self.package(class.module), name))
     }
 
     /// Whether a function, or one of its module that it calls by name, touches state of a module
@@ -359,9 +394,11 @@ impl Links {
             })
     }
 
-    /// The same folders hold scripts.
-    pub(super) fn has_scripts_of(&self, other: &Self) -> bool {
+    /// The same folders hold scripts, and the packages show the same to the outside.
+    pub(super) fn shows_as_much_as(&self, other: &Self) -> bool {
         self.script_folders == other.script_folders
+            && self.commands == other.commands
+            && self.internal == other.internal
     }
 
     /// Whether the project names a server that runs its handlers on threads.
@@ -423,6 +460,27 @@ impl Links {
     pub fn attribute_stores(&self, class: ClassId, name: Name) -> Option<&[Stored]> {
         let stores = &self.table(class.module).attribute_stores;
         stores.get(&(class, name)).map(Vec::as_slice)
+    }
+
+    /// Whether methods of a class, its own alone, store attributes or fill containers of an
+    /// instance that is already built.
+    pub fn changes_itself(&self, class: ClassId) -> bool {
+        let table = self.table(class.module);
+        let later = |stored: &[Stored]| {
+            stored.iter().any(|it| {
+                let name = self.function(it.function).name;
+                !matches!(
+                    name.as_str(),
+                    "__init__" | "__new__" | "__post_init__" | "__setstate__"
+                )
+            })
+        };
+        let fields = &mut table.attribute_stores.iter();
+        let elements = &mut table.elements.iter();
+        fields.any(|((owner, _), stored)| *owner == class && later(stored))
+            || elements.any(|(home, stored)| {
+                matches!(home, Home::Attribute(owner, _) if *owner == class) && later(stored)
+            })
     }
 
     /// Elements put into the container of this home.

@@ -131,7 +131,7 @@ impl Changes {
         let comparable = last.options == (options.target, options.callers)
             && last.models == models
             && last.links.has_paths_of(&links.modules)
-            && last.links.has_scripts_of(links)
+            && last.links.shows_as_much_as(links)
             && last.links.is_served_by_threads() == links.is_served_by_threads();
         if !comparable {
             return None;

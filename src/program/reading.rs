@@ -222,6 +222,16 @@ impl<'p> Reading<'p> {
         self.links.calls(module)
     }
 
+    /// As [`Links::is_of_command`].
+    pub fn is_of_command(self, module: ModuleIndex) -> bool {
+        self.links.is_of_command(module)
+    }
+
+    /// As [`Links::is_internal`]; known of all classes before anything is evaluated.
+    pub fn is_internal(self, class: ClassId) -> bool {
+        self.links.is_internal(class)
+    }
+
     /// As [`Links::is_package`].
     pub fn is_package(self, folder: &str) -> bool {
         self.links.is_package(folder)
@@ -242,6 +252,13 @@ impl<'p> Reading<'p> {
     pub fn attribute_stores(self, class: ClassId, name: Name) -> Option<&'p [Stored]> {
         self.reads.note(stores(class.module));
         self.links.attribute_stores(class, name)
+    }
+
+    /// As [`Links::changes_itself`].
+    pub fn changes_itself(self, class: ClassId) -> bool {
+        self.reads.note(stores(class.module));
+        self.reads.note(skeleton(class.module));
+        self.links.changes_itself(class)
     }
 
     /// As [`Links::elements`].

@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::effect::{Action, At, Effect, Mode, Place, PlaceAccess, Slot, Spawn, Summary};
 use super::evaluate::{Binding, Evaluator, Lineage, Target};
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
+use super::phases;
 use super::reading::Reading;
 use super::sharing::{self, Sharing};
 use super::summary::{Follow, Summaries};
@@ -60,6 +61,8 @@ pub struct Root {
     pub interrupt: bool,
     /// Its object is entered by every call of the function that it decorates.
     pub entered: bool,
+    /// It begins or ends the life of its object.
+    pub once: bool,
     /// All such roots share one thread.
     pub serial: bool,
     /// Tree it belongs to, unique in the program.
@@ -236,6 +239,13 @@ pub fn module_roots(
     finder.result
 }
 
+/// A call of a method on the object of the calling one.
+struct OwnCall {
+    from: Name,
+    /// The caller holds a lock that the method could not take again.
+    under_mutex: bool,
+}
+
 struct Finder<'p> {
     summaries: Summaries<'p>,
     links: Reading<'p>,
@@ -262,7 +272,9 @@ impl Finder<'_> {
         let facts = self.links.module(self.module);
         let program = self.links.is_program(self.module);
         // A module of a package that can also be run is imported all the same.
-        let closed = (program && !self.is_importable()) || self.is_beside_script();
+        let closed = (program && !self.is_importable())
+            || self.is_beside_script()
+            || self.links.is_of_command(self.module);
         let test = sharing::is_test_path(&facts.path);
         let callers = if closed
             || test
@@ -547,6 +559,9 @@ impl Finder<'_> {
         if sharing == Sharing::Confined {
             return;
         }
+        let internal = sharing == Sharing::Shared
+            && self.links.is_internal(class)
+            && !self.shared.module_objects.contains(&class);
         let lineage = eval.lineage(class);
         let shared_by_many =
             sharing == Sharing::Declared || callers == Callers::Many && sharing != Sharing::Unknown;
@@ -555,6 +570,9 @@ impl Finder<'_> {
             .eval
             .arena
             .object(Object::Instance(class, Origin::Assumed { shared: true }));
+        if internal && !self.starts_threads_of_its_own(class, object) {
+            return;
+        }
         if !shared_by_many && !self.starts_threads_of_its_own(class, object) {
             return;
         }
@@ -584,6 +602,7 @@ impl Finder<'_> {
             return;
         }
         let mut class_entries = Vec::new();
+        let helpers = self.helpers(class, object, &methods, &lineage);
         for id in methods {
             let name = self.links.function(id).name;
             let is_entry = is_public(name.as_str())
@@ -592,6 +611,9 @@ impl Finder<'_> {
                 continue;
             }
             if self.is_called_under_lock(id, name, &lineage) {
+                continue;
+            }
+            if is_public(name.as_str()) && helpers.contains(&name) {
                 continue;
             }
             let receiver = match self.summaries.eval.binding(id) {
@@ -633,6 +655,75 @@ impl Finder<'_> {
                 spawn: None,
             });
         }
+    }
+
+    /// Methods that have a public name and yet are there for the class alone: it calls them itself,
+    /// each time on a thread of its own, under a lock that they could not take again, or from
+    /// another such method; from its constructor besides.
+    fn helpers(
+        &mut self,
+        class: ClassId,
+        object: ObjectId,
+        methods: &[FunctionId],
+        lineage: &Lineage,
+    ) -> FxHashSet<Name> {
+        let links = self.links;
+        let mut sites: FxHashMap<Name, Vec<OwnCall>> = FxHashMap::default();
+        // Methods of which others than callers decide when they run.
+        let mut settled: FxHashSet<Name> = FxHashSet::default();
+        settled.insert(Name::new("__init__"));
+        let models = self.summaries.eval.inherited_models(class);
+        let threads = models.iter().filter_map(|model| model.thread.as_ref());
+        settled.extend(threads.map(|thread| Name::new(&thread.run)));
+        for &id in methods {
+            let function = links.function(id);
+            if self.is_called_under_lock(id, function.name, lineage) {
+                settled.insert(function.name);
+            }
+            for op in &function.ops {
+                let OpKind::Call(index) = op.kind else {
+                    continue;
+                };
+                let call = &function.calls[index as usize];
+                if let Some(name) = own_method(function, call.callee) {
+                    let under_mutex = op.held != 0 && self.holds_mutex(id, object, op.held);
+                    sites.entry(name).or_default().push(OwnCall {
+                        from: function.name,
+                        under_mutex,
+                    });
+                }
+                let target = call.keywords.iter().find(|it| it.0.as_str() == "target");
+                settled.extend(target.and_then(|it| own_method(function, it.1)));
+            }
+        }
+        let mut helpers: FxHashSet<Name> = FxHashSet::default();
+        loop {
+            let known = helpers.len();
+            for (&name, calls) in &sites {
+                let covered = |it: &OwnCall| {
+                    it.under_mutex || settled.contains(&it.from) || helpers.contains(&it.from)
+                };
+                let later = |it: &OwnCall| it.from.as_str() != "__init__";
+                if calls.iter().all(covered) && calls.iter().any(later) {
+                    helpers.insert(name);
+                }
+            }
+            if helpers.len() == known {
+                return helpers;
+            }
+        }
+    }
+
+    /// Whether one of the locks that a method of an object holds cannot be taken twice.
+    fn holds_mutex(&mut self, id: FunctionId, object: ObjectId, held: u32) -> bool {
+        let function = self.links.function(id);
+        let frame = self.summaries.eval.generic_frame(id, Some(object));
+        function.held[held as usize].iter().any(|held| {
+            let locks = self.summaries.locks_of(frame, held.lock, held.region);
+            locks
+                .iter()
+                .any(|it| it.mode == Mode::Exclusive && !self.summaries.is_reentrant(it.lock))
+        })
     }
 
     /// Whether a method overrides one that the base which defines it calls under a lock: it is there
@@ -955,6 +1046,8 @@ impl Finder<'_> {
             explicit: entry.explicit,
             interrupt: entry.interrupt,
             entered: entry.entered,
+            once: entry.group.is_some()
+                && phases::begins_or_ends(self.links.function(entry.function).name.as_str()),
             serial: entry.serial,
             entry: tree,
             group: entry.group,
@@ -989,6 +1082,12 @@ impl Finder<'_> {
             self.result.cuts += 1;
             return;
         }
+        if spawn.assumed
+            && spawn.many
+            && sharing::is_test_path(&self.links.module(self.module).path)
+        {
+            return;
+        }
         if self.is_known_thread(spawn, entry, tree) {
             return;
         }
@@ -1008,6 +1107,7 @@ impl Finder<'_> {
             explicit: !spawn.assumed,
             interrupt: spawn.interrupt,
             entered: false,
+            once: false,
             serial: spawn.serial,
             entry: tree,
             group: entry.group,
@@ -1730,7 +1830,8 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
         return false;
     }
     if a.root == b.root {
-        return one.many && !(a.distinct || b.distinct) && !(a.own && b.own);
+        let apart = one.once || a.distinct || b.distinct || a.own && b.own;
+        return one.many && !apart;
     }
     let starts_once = |root: &Root| root.thread.is_some() && !root.many;
     if starts_once(one) && starts_once(other) && one.thread == other.thread {
@@ -1743,6 +1844,9 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
         return one.many && !(a.distinct || b.distinct);
     }
     if one.group.is_some() && one.group == other.group {
+        if one.once && other.once && one.function == other.function {
+            return false;
+        }
         let waits = |record: &Record, root: &Root| {
             record
                 .finished
@@ -1808,18 +1912,29 @@ fn parallel_in_tree(roots: &[Root], a: &Record, b: &Record) -> bool {
 }
 
 fn is_public(name: &str) -> bool {
+    if phases::sets_up(name) {
+        return false;
+    }
     // Who finalizes an object is nobody's caller, and a constructor has it to itself.
     !matches!(name, "__del__" | "__post_init__" | "__setstate__")
         && (!name.starts_with('_') || (name.starts_with("__") && name.ends_with("__")))
+}
+
+/// The method of its own object that a value of a method is.
+fn own_method(function: &Function, value: ValueId) -> Option<Name> {
+    match *function.value(value) {
+        Value::Attribute { base, name, .. } if *function.value(base) == Value::Parameter(0) => {
+            Some(name)
+        }
+        _ => None,
+    }
 }
 
 /// Whether a method calls a method of its own object while it holds something.
 fn calls_under_lock(function: &Function, name: Name) -> bool {
     function.ops.iter().any(|op| match op.kind {
         OpKind::Call(call) if op.held != 0 => {
-            matches!(*function.value(function.calls[call as usize].callee),
-                Value::Attribute { base, name: called, .. }
-                    if called == name && *function.value(base) == Value::Parameter(0))
+            own_method(function, function.calls[call as usize].callee) == Some(name)
         }
         _ => false,
     })

@@ -12,7 +12,7 @@ use super::link::Home;
 use super::object::{ClassId, FunctionId, ModuleIndex, Object, Origin, SetId};
 use super::reading::Reading;
 use crate::facts::{DirectiveKind, Function, ModuleFacts, OpKind, ParameterKind, Value, ValueId};
-use crate::models::{LockKind, Models};
+use crate::models::{LockKind, Models, SyncKind};
 use crate::source::name::Name;
 
 /// How instances of a class are shared.
@@ -140,6 +140,12 @@ pub fn of_class(
         Some(DirectiveKind::ThreadSafe) => return Sharing::Declared,
         _ => {}
     }
+    if remembers_its_thread(eval, class) {
+        return Sharing::Confined;
+    }
+    if belongs_to_a_loop(eval, class) || keeps_position(eval, class) {
+        return Sharing::Confined;
+    }
     let facts = links.module(class.module);
     // A lock says more than a docstring: nobody takes one for a single thread.
     if owns_lock(eval, class) {
@@ -163,6 +169,51 @@ pub fn of_class(
     } else {
         Sharing::Unknown
     }
+}
+
+/// Whether instances read or write at a position that they keep, as files do: two threads that do so
+/// get or leave a mixture, whatever is locked.
+fn keeps_position(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
+    let mut offers = |name| eval.method_of(class, Name::new(name)).is_some();
+    (offers("read") || offers("write")) && (offers("seek") || offers("tell"))
+}
+
+/// Whether instances are an event loop, or used on one alone: by the models, or by how the class is
+/// made.
+fn belongs_to_a_loop(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
+    let lineage = eval.lineage(class);
+    let links = eval.links;
+    let named = lineage.order.iter().any(|&owner| {
+        let name = format!(
+            "{}.{}",
+            links.module_name(owner.module),
+            links.class(owner).name
+        );
+        eval.models.class(&name).is_some_and(|it| it.loop_bound)
+    });
+    let offers = |eval: &mut Evaluator<'_>, name| eval.method_of(class, Name::new(name)).is_some();
+    named
+        || eval.inherited_models(class).iter().any(|it| it.loop_bound)
+        || offers(eval, "call_soon") && (offers(eval, "run_forever") || offers(eval, "run_once"))
+}
+
+/// Whether the constructor notes which thread it runs on: to turn others away later.
+fn remembers_its_thread(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
+    let lineage = eval.lineage(class);
+    let links = eval.links;
+    lineage.order.iter().any(|&owner| {
+        let Some(constructor) = eval.own_method(owner, Name::new("__init__")) else {
+            return false;
+        };
+        let function = links.function(constructor);
+        function.ops.iter().any(|op| match op.kind {
+            OpKind::Write { base, value, .. } => {
+                *function.value(base) == Value::Parameter(0)
+                    && is_thread_identity(eval, constructor.module, function, value)
+            }
+            _ => false,
+        })
+    })
 }
 
 /// What a comment on the line of a class says.
@@ -214,6 +265,7 @@ fn owns_lock(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
             match *eval.arena.get(value) {
                 Object::Foreign(class, _) => eval.class_models(class).iter().any(|model| {
                     model.thread_local
+                        || model.sync == Some(SyncKind::Queue)
                         || matches!(
                             model.lock,
                             Some(LockKind::Mutex | LockKind::Reentrant | LockKind::Condition)
@@ -419,8 +471,19 @@ pub fn is_test_path(path: &str) -> bool {
     path.split('/').any(|part| {
         matches!(
             part,
-            "test" | "tests" | "testing" | "conftest.py" | "benchmarks" | "examples"
+            "test"
+                | "tests"
+                | "testing"
+                | "conftest.py"
+                | "unittest"
+                | "benchmarks"
+                | "examples"
+                | "demo"
+                | "demos"
         ) || part.starts_with("test_")
+            || part.starts_with("testing_")
+            || part.starts_with("pytest_")
             || part.ends_with("_test.py")
+            || part.ends_with("demo")
     })
 }

@@ -29,11 +29,11 @@ use super::link::Home;
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
 use super::sharing;
 use crate::facts::{
-    Call, Constant, Control, DirectiveKind, Function, Leak, Literal, Look, OpKind, Update, Value,
-    ValueId, Variable,
+    Call, Constant, Control, DirectiveKind, Function, Leak, List, Literal, Look, OpKind, Update,
+    Value, ValueId, Variable,
 };
 use crate::models::{
-    CallModel, ConditionUse, ContainerKind, LockKind, LockSide, SyncKind, Threads,
+    CallModel, ClassModel, ConditionUse, ContainerKind, LockKind, LockSide, SyncKind, Threads,
 };
 use crate::source::name::Name;
 
@@ -101,6 +101,8 @@ pub struct Summaries<'p> {
     pub edges: FxHashSet<(FunctionId, FunctionId)>,
     /// Whether instances of a class have other attributes in each thread.
     local_classes: FxHashMap<ClassId, bool>,
+    /// Whether two instances of a class are two things; see [`Summaries::has_state`].
+    stateful: FxHashMap<ClassId, bool>,
     empty_locks: Rc<[HeldLock]>,
     empty_live: Rc<[u32]>,
     empty_objects: Rc<[ObjectId]>,
@@ -152,6 +154,7 @@ impl<'p> Summaries<'p> {
             composed: 0,
             budget,
             cleared: FxHashSet::default(),
+            stateful: FxHashMap::default(),
             edges: FxHashSet::default(),
             local_classes: FxHashMap::default(),
             empty_locks: Rc::from([]),

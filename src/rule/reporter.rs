@@ -262,6 +262,7 @@ pub fn describe(record: &Record) -> String {
         Access::SetItem => "an element is set here",
         Access::Add => "an element is added here",
         Access::Remove => "an element is removed here",
+        Access::Clear => "elements are removed here",
         Access::Rearrange => "rearranged here",
         Access::Update => "read, changed and stored here",
         Access::CheckThenAct => "acted on after a test here",

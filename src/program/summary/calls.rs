@@ -386,6 +386,10 @@ impl Summaries<'_> {
         for target in targets.iter() {
             match target {
                 Target::Function(frame) => {
+                    if self.is_put_off(walk, call, *frame) {
+                        self.own_results(walk, *frame);
+                        continue;
+                    }
                     self.compose(walk, index, *frame);
                 }
                 Target::Construct(class, object, init) => {
@@ -407,6 +411,28 @@ impl Summaries<'_> {
                 }
             }
         }
+    }
+
+    /// Calling a coroutine function runs nothing of it. A plain function that does not run the
+    /// coroutine to its end hands it to an event loop, which does so on its own thread.
+    fn is_put_off(&mut self, walk: &Walk<'_>, call: &Call, callee: FrameId) -> bool {
+        let function = walk.function;
+        let called = self
+            .eval
+            .links
+            .function(self.eval.arena.frame_of(callee).function);
+        if !called.is_async || function.is_async || call.awaited {
+            return false;
+        }
+        let runs = function.calls.iter().any(|outer| {
+            let name = match function.value(outer.callee) {
+                Value::Attribute { name, .. } | Value::Imported { name, .. } => *name,
+                _ => return false,
+            };
+            matches!(name.as_str(), "run" | "run_until_complete")
+                && function.list(outer.arguments).contains(&call.result)
+        });
+        !runs
     }
 
     /// A class whose instances start when they are made (no `start` method in its model).
@@ -508,11 +534,13 @@ impl Summaries<'_> {
                 module: class.module,
                 index: method,
             };
-            if !facts.functions[method as usize]
-                .name
-                .as_str()
-                .starts_with('_')
-            {
+            // A listener is told by calling it; what it computes, it computes for its own side.
+            let is_told = !matches!(
+                self.eval.binding(id),
+                Binding::Property | Binding::CachedProperty
+            );
+            let name = facts.functions[method as usize].name;
+            if is_told && !name.as_str().starts_with('_') {
                 targets.push(self.eval.generic_frame(id, Some(object)));
             }
         }
@@ -1057,7 +1085,45 @@ impl Summaries<'_> {
                 self.publish_into(walk, bases, value);
             }
         }
+        let is_alias = match *walk.function.value(call.callee) {
+            Value::Attribute { name: spelled, .. } => spelled != name,
+            _ => true,
+        };
+        if is_alias {
+            let certain = call.arguments.len == 0 && call.keywords.is_empty();
+            self.acquired_by_alias(walk, index, receiver, name, certain);
+        }
         self.method_without_base(walk, index, call_index, receiver, name);
+    }
+
+    /// `self._acquire = lock.acquire` in a constructor makes `self._acquire()` take the lock. The
+    /// facts know a critical section by how `acquire` is spelled; this one lasts until the lock is
+    /// given back, by whatever name.
+    fn acquired_by_alias(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        receiver: ObjectId,
+        name: Name,
+        certain: bool,
+    ) {
+        match name.as_str() {
+            "acquire" if certain => {
+                let section = (u64::from(walk.frame.0) << 32) | u64::from(u32::MAX - index);
+                let mut locks = Vec::new();
+                self.locks_of_object(receiver, section, &mut locks);
+                for held in locks {
+                    self.acquire_in_with(walk, index, held);
+                    walk.extra_held.push(held);
+                }
+            }
+            "release" => {
+                let lock = self.canonical_lock(receiver);
+                walk.extra_held.retain(|held| held.lock != lock);
+                walk.summary.released.push(lock);
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn method_without_base(
@@ -1070,8 +1136,7 @@ impl Summaries<'_> {
     ) {
         let text = name.as_str();
         if matches!(text, "__next__") {
-            let place = self.contents_place(receiver);
-            self.access(walk, index, place, Access::Advance, Look::Use, None);
+            self.advance_object(walk, index, receiver);
         }
         let models = self.eval.models_of(receiver);
         for model in &models {

@@ -117,6 +117,11 @@ impl Summaries<'_> {
         from: Option<u32>,
         identity: bool,
     ) {
+        let access = if access == Access::Iterate && self.walks_copy(walk, base) {
+            Access::Snapshot
+        } else {
+            access
+        };
         for (place, kind) in self.contents_places(walk, base) {
             match from {
                 Some(load) => self.update_from(walk, index, place, load, kind),
@@ -130,6 +135,19 @@ impl Summaries<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a value is a container of the library that hands out an iterator over a copy.
+    fn walks_copy(&mut self, walk: &Walk<'_>, base: ValueId) -> bool {
+        let set = self.eval.value(walk.frame, base);
+        let objects = self.eval.arena.members(set).to_vec();
+        objects.into_iter().any(|object| {
+            let models = self.eval.models_of(object);
+            let mut from = models
+                .iter()
+                .filter_map(|it| On::named(it.walks_copy_from.as_deref()?));
+            from.any(|from| self.on >= from)
+        })
     }
 
     pub(super) fn iterate(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId) {
@@ -157,6 +175,7 @@ impl Summaries<'_> {
                         name.as_str(),
                         "builtins.enumerate" | "builtins.zip" | "builtins.map"
                             | "builtins.filter" | "builtins.reversed" | "builtins.iter"
+                            | "six.iteritems" | "six.itervalues" | "six.iterkeys"
                     )
                 )
             });
@@ -232,23 +251,23 @@ impl Summaries<'_> {
     pub(super) fn advance(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId) {
         let set = self.eval.value(walk.frame, base);
         for object in self.eval.arena.members(set).to_vec() {
-            let is_iterator = match self.eval.arena.get(object) {
-                Object::Container(Literal::Generator, _) => true,
-                Object::Foreign(name, _) => {
-                    let name = *name;
-                    matches!(name.as_str(), "builtins.generator" | "builtins.iterator")
-                        || self
-                            .eval
-                            .class_models(name)
-                            .iter()
-                            .any(|model| model.iterator)
-                }
-                _ => false,
-            };
-            if is_iterator {
-                let place = self.contents_place(object);
-                self.access(walk, index, place, Access::Advance, Look::Use, None);
+            self.advance_object(walk, index, object);
+        }
+    }
+
+    /// A step of an object, if it is an iterator of which a step can meet another.
+    pub(super) fn advance_object(&mut self, walk: &mut Walk<'_>, index: u32, object: ObjectId) {
+        let is_iterator = match *self.eval.arena.get(object) {
+            Object::Container(Literal::Generator, _) => true,
+            Object::Foreign(name, _) => {
+                matches!(name.as_str(), "builtins.generator" | "builtins.iterator")
+                    || self.eval.class_models(name).iter().any(|it| it.iterator)
             }
+            _ => false,
+        };
+        if is_iterator {
+            let place = self.contents_place(object);
+            self.access(walk, index, place, Access::Advance, Look::Use, None);
         }
     }
 

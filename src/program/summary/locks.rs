@@ -5,12 +5,7 @@ use super::*;
 
 impl Summaries<'_> {
     /// The locks that holding a value means.
-    pub(super) fn locks_of(
-        &mut self,
-        frame: FrameId,
-        value: ValueId,
-        region: u32,
-    ) -> Vec<HeldLock> {
+    pub fn locks_of(&mut self, frame: FrameId, value: ValueId, region: u32) -> Vec<HeldLock> {
         let section = (u64::from(frame.0) << 32) | u64::from(region);
         let set = self.eval.value(frame, value);
         let mut locks: Vec<HeldLock> = Vec::new();

@@ -316,7 +316,10 @@ impl Summaries<'_> {
     }
 
     /// Whether two evaluations of a value give two objects that are not interchangeable.
-    pub(super) fn has_identity(&mut self, frame: FrameId, value: ValueId) -> bool {
+    ///
+    /// Of `keyed` values a table keeps one for each key: an entry that changes later is another one
+    /// for each thread only until the next look.
+    pub(super) fn has_identity(&mut self, frame: FrameId, value: ValueId, keyed: bool) -> bool {
         let links = self.eval.links;
         let function = links.function(self.eval.arena.frame_of(frame).function);
         // A constructor has another object each time.
@@ -329,12 +332,22 @@ impl Summaries<'_> {
         if !is_made(function, value, 0) {
             return false;
         }
+        // Who overrides `__new__` promises which object comes out.
+        let interned = function.class.is_some() && function.name.as_str() == "__new__";
         let set = self.eval.value(frame, value);
         let members = self.eval.arena.members(set).to_vec();
         members
             .into_iter()
             .any(|object| match *self.eval.arena.get(object) {
-                Object::Instance(..) | Object::Foreign(..) => true,
+                Object::Instance(class, _) => {
+                    interned
+                        || if keyed {
+                            self.is_unique(class)
+                        } else {
+                            self.has_state(class)
+                        }
+                }
+                Object::Foreign(name, _) => self.eval.class_models(name).iter().any(keeps_state),
                 Object::Container(Literal::Tuple | Literal::Generator, _) => false,
                 Object::Container(_, Origin::Site { frame, value, .. }) => {
                     let function = links.function(self.eval.arena.frame_of(frame).function);
@@ -353,6 +366,32 @@ impl Summaries<'_> {
             })
     }
 
+    /// Whether an instance of a class stands for something that is there only once: a lock, a
+    /// thread.
+    fn is_unique(&mut self, class: ClassId) -> bool {
+        let lineage = self.eval.lineage(class);
+        let links = self.eval.links;
+        lineage
+            .order
+            .iter()
+            .any(|&owner| !links.lock_fields(owner).is_empty())
+            || self.eval.inherited_models(class).iter().any(keeps_state)
+    }
+
+    /// Whether an instance of a class is unique or changes once it is built. Two instances of any
+    /// other class, made from the same, do the same.
+    fn has_state(&mut self, class: ClassId) -> bool {
+        if let Some(&known) = self.stateful.get(&class) {
+            return known;
+        }
+        let lineage = self.eval.lineage(class);
+        let links = self.eval.links;
+        let changes = lineage.order.iter().any(|&it| links.changes_itself(it));
+        let known = changes || self.is_unique(class);
+        self.stateful.insert(class, known);
+        known
+    }
+
     pub(super) fn store(
         &mut self,
         walk: &mut Walk<'_>,
@@ -365,7 +404,7 @@ impl Summaries<'_> {
             walk.function.value(value),
             Value::Constant(_) | Value::Function(_) | Value::Class(_)
         );
-        let identity = self.has_identity(walk.frame, value);
+        let identity = self.has_identity(walk.frame, value, false);
         match update {
             Update::Replace => {
                 let access = PlaceAccess {
@@ -394,6 +433,19 @@ impl Summaries<'_> {
     fn is_load(&self, walk: &Walk<'_>, value: ValueId, load: u32) -> bool {
         match *walk.function.value(value) {
             Value::Read(op) | Value::Attribute { op, .. } => op == load,
+            // `self.name = self.name or name`
+            Value::Join(parts) => {
+                let function = walk.function;
+                let is_it = |it: &ValueId| {
+                    matches!(function.value(*it),
+                        Value::Read(op) | Value::Attribute { op, .. } if *op == load)
+                };
+                let parts = function.list(parts);
+                parts.iter().any(is_it)
+                    && parts
+                        .iter()
+                        .all(|it| is_it(it) || !contains_load(function, *it, load, 0))
+            }
             _ => false,
         }
     }
@@ -441,9 +493,10 @@ impl Summaries<'_> {
 
     /// Records an access and, when a test decided about it, the two together.
     pub(super) fn act(&mut self, walk: &mut Walk<'_>, index: u32, access: PlaceAccess) {
-        let may_rely = (access.access.writes() && !self.is_keyed_by_thread(walk, index))
-            || access.access == Access::Read
-            || access.access == Access::Lookup && self.repeats_a_test(walk, index);
+        let may_rely = !cannot_fail(walk.function, index, access.access, access.container)
+            && ((access.access.writes() && !self.is_keyed_by_thread(walk, index))
+                || access.access == Access::Read
+                || access.access == Access::Lookup && self.repeats_a_test(walk, index));
         let (tested, settled) = if may_rely {
             match self.tested(walk, index, access.place) {
                 Decision::Free => (None, false),
@@ -489,6 +542,34 @@ impl Summaries<'_> {
         }
     }
 
+    /// Whether an op puts into a container what the test before it looked for there, and the test
+    /// decides about nothing else: to do so twice does no harm.
+    fn adds_what_was_missing(&self, walk: &Walk<'_>, index: u32) -> bool {
+        let function = walk.function;
+        let op = &function.ops[index as usize];
+        let OpKind::Call(call) = op.kind else {
+            return false;
+        };
+        let &[added] = function.list(function.calls[call as usize].arguments) else {
+            return false;
+        };
+        let node = function.controls[op.control as usize];
+        let mut test = function.ops[node.first as usize..node.end as usize].iter();
+        let asked = test.any(
+            |op| matches!(op.kind, OpKind::Contains { key, .. } if is_same(function, key, added)),
+        );
+        let mut others = function.ops.iter().enumerate();
+        let alone = others.all(|(at, other)| {
+            at == index as usize
+                || other.control != op.control
+                || matches!(
+                    other.kind,
+                    OpKind::Read { .. } | OpKind::ReadVariable { .. } | OpKind::Recall { .. }
+                )
+        });
+        op.control != 0 && asked && alone
+    }
+
     pub(super) fn check_then_act(
         &mut self,
         walk: &mut Walk<'_>,
@@ -496,6 +577,9 @@ impl Summaries<'_> {
         act: PlaceAccess,
         tested: &Tested,
     ) {
+        if act.access == Access::Add && self.adds_what_was_missing(walk, index) {
+            return;
+        }
         let now = self.held_at(walk, index);
         let held = common_sections(&tested.held, &now);
         let access = PlaceAccess {
@@ -605,7 +689,21 @@ impl Summaries<'_> {
         while control != 0 {
             let node = walk.function.controls[control as usize];
             if !(node.first..node.end).contains(&index) {
-                for (op, effect, recalled) in self.in_test(walk, node) {
+                let in_test = self.in_test(walk, node);
+                // A callee that also changes the place does its own testing; what it returns says
+                // what it did.
+                let changing: Vec<u32> = in_test
+                    .iter()
+                    .filter(|&&(_, effect, _)| {
+                        matches!(walk.summary.effects[effect as usize].action,
+                            Action::Access(it) if it.place == place && it.access.writes())
+                    })
+                    .map(|&(op, ..)| op)
+                    .collect();
+                for &(op, effect, recalled) in &in_test {
+                    if changing.contains(&op) {
+                        continue;
+                    }
                     let effect = &walk.summary.effects[effect as usize];
                     let Action::Access(access) = effect.action else {
                         continue;
@@ -640,6 +738,45 @@ impl Summaries<'_> {
             control = node.parent;
         }
         found.map_or(Decision::Free, Decision::Stale)
+    }
+}
+
+/// Whether what is done to the elements of a container comes out the same whatever a test before
+/// it said: who wrote it expects the element to be gone, or there already.
+///
+/// A mapping or set that is emptied may be filled again; a list that is emptied loses what was
+/// appended since somebody looked.
+fn cannot_fail(
+    function: &Function,
+    index: u32,
+    access: Access,
+    container: Option<ContainerKind>,
+) -> bool {
+    let op = &function.ops[index as usize];
+    if access == Access::Clear {
+        return !matches!(
+            container,
+            Some(ContainerKind::List | ContainerKind::Deque | ContainerKind::Bytearray)
+        );
+    }
+    if matches!(access, Access::Remove | Access::Lookup) && op.absence_handled {
+        return true;
+    }
+    let OpKind::Call(call) = op.kind else {
+        return false;
+    };
+    let call = &function.calls[call as usize];
+    let Value::Attribute { name, .. } = function.value(call.callee) else {
+        return false;
+    };
+    match access {
+        Access::Remove => match name.as_str() {
+            "pop" => call.arguments.len > 1 || !call.keywords.is_empty(),
+            "discard" => true,
+            _ => false,
+        },
+        Access::Add => name.as_str() == "setdefault",
+        _ => false,
     }
 }
 
@@ -694,6 +831,21 @@ fn is_same(function: &Function, a: ValueId, b: ValueId) -> bool {
     }
 }
 
+/// Whether two objects of a library class are two things: containers, locks, threads, connections.
+fn keeps_state(model: &&ClassModel) -> bool {
+    model.container.is_some()
+        || model.lock.is_some()
+        || model.sync.is_some()
+        || model.thread.is_some()
+        || model.takes_lock
+        || model.thread_local
+        || model.resource
+        || model.iterator
+        || model.with_joins
+        || model.separate_memory
+        || model.unsafe_shared.is_some()
+}
+
 /// Whether a call whose result is thrown away acts on something that the function did not make
 /// itself, and does more than report.
 fn changes_others(function: &Function, call: &Call) -> bool {
@@ -722,6 +874,23 @@ fn changes_others(function: &Function, call: &Call) -> bool {
                 | Value::Parameter(_)
                 | Value::Attribute { .. }
         )
+}
+
+/// Whether a value is computed from what an op loaded.
+fn contains_load(function: &Function, value: ValueId, load: u32, depth: u32) -> bool {
+    if depth > 4 {
+        return true;
+    }
+    let within = |list: &List| {
+        let mut parts = function.list(*list).iter();
+        parts.any(|&it| contains_load(function, it, load, depth + 1))
+    };
+    match function.value(value) {
+        Value::Read(op) | Value::Attribute { op, .. } | Value::Item { op, .. } => *op == load,
+        Value::Join(list) | Value::Combined(list) => within(list),
+        Value::Call(call) => within(&function.calls[*call as usize].arguments),
+        _ => false,
+    }
 }
 
 /// Whether a value is made where it stands, and not loaded from where it already was.

@@ -92,15 +92,15 @@ impl Summaries<'_> {
                     Update::From(op) => Some(op),
                     _ => None,
                 };
-                let identity = self.is_of_the_program(walk.frame, value)
-                    && self.has_identity(walk.frame, value);
+                let identity = self.has_identity(walk.frame, value, true);
                 self.contents_from(walk, index, base, access, from, identity);
                 let objects = self.eval.value(walk.frame, base);
                 self.publish_into(walk, objects, value);
             }
-            OpKind::ItemDelete { base, .. } => {
+            OpKind::ItemDelete { base, slice, .. } => {
                 self.special_method(walk, index, base, "__delitem__");
-                self.contents(walk, index, base, Access::Remove);
+                let access = if slice { Access::Clear } else { Access::Remove };
+                self.contents(walk, index, base, access);
                 self.drops_lock(walk, index, base);
             }
             OpKind::Contains { base, .. } => {
@@ -164,19 +164,6 @@ impl Summaries<'_> {
         let is_local = self.is_thread_local(object);
         self.local_classes.insert(class, is_local);
         is_local
-    }
-
-    /// Whether a value is more than what a library computes: of two results of `re.compile`, either
-    /// does, of two locks only one.
-    fn is_of_the_program(&mut self, frame: FrameId, value: ValueId) -> bool {
-        let set = self.eval.value(frame, value);
-        let members = self.eval.arena.members(set).to_vec();
-        members
-            .into_iter()
-            .any(|it| match *self.eval.arena.get(it) {
-                Object::Foreign(name, _) => !self.eval.class_models(name).is_empty(),
-                _ => true,
-            })
     }
 
     /// The locks held at an op.
