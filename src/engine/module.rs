@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 use super::last_good::{LastGood, Shift};
 use super::{Cache, Versions, on_pool};
 use crate::facts::{ModuleFacts, module_facts};
+use crate::program::link::{Names, Table};
 use crate::source::decode::{DecodeError, decode};
 use crate::source::files::{Files, Overlay, Stamp};
 use crate::source::parse::{MAX_BYTES, errors, parse};
@@ -58,8 +59,23 @@ impl Remembered {
     }
 }
 
+/// A file of this run.
+pub(super) struct Extracted {
+    /// What is remembered of it.
+    pub file: Remembered,
+    /// What its facts store where, if they were made or read in this run.
+    pub table: Option<Table>,
+}
+
+impl From<Remembered> for Extracted {
+    fn from(file: Remembered) -> Self {
+        Self { file, table: None }
+    }
+}
+
 /// What facts of all files depend on.
 pub(super) struct Extractor<'a> {
+    pub names: &'a Names,
     pub files: &'a Overlay,
     pub cache: Option<&'a Cache>,
     /// Where files count as unchanged that no change has named.
@@ -70,17 +86,19 @@ pub(super) struct Extractor<'a> {
 }
 
 impl Extractor<'_> {
-    /// What is known of the file, from `before` or the cache where they have its contents.
-    pub fn module(&self, path: &Path, before: Option<&Remembered>) -> Remembered {
+    /// What is known of the file with this index, from `before` or the cache where they have its
+    /// contents.
+    pub fn module(&self, index: usize, path: &Path, before: Option<&Remembered>) -> Extracted {
         let version = self.versions.map_or(0, |it| it.of(path));
         if let Some(before) = before
             && self.versions.is_some()
             && before.version == version
         {
-            return before.clone();
+            return before.clone().into();
         }
         let edited = self.files.replacement(path);
-        let mut remembered = self.look(path, before, edited);
+        let mut extracted = self.look(index, path, before, edited);
+        let remembered = &mut extracted.file;
         remembered.version = version;
         remembered.good = edited.and_then(|text| match &remembered.module {
             Module {
@@ -92,15 +110,16 @@ impl Extractor<'_> {
             }),
             _ => before?.good.clone(),
         });
-        remembered
+        extracted
     }
 
     fn look(
         &self,
+        index: usize,
         path: &Path,
         before: Option<&Remembered>,
         edited: Option<&Arc<str>>,
-    ) -> Remembered {
+    ) -> Extracted {
         let stamp = self
             .files
             .stamp(path)
@@ -110,7 +129,7 @@ impl Extractor<'_> {
             && stamp.is_some()
             && before.stamp == stamp
         {
-            return before.clone();
+            return before.clone().into();
         }
         let fresh = |key, module| Remembered {
             stamp,
@@ -126,35 +145,57 @@ impl Extractor<'_> {
                     facts: None,
                     problem: Some((None, unreadable(&error))),
                 };
-                return Remembered {
+                return Extracted::from(Remembered {
                     stamp: None,
                     ..fresh(0, module)
-                };
+                });
             }
         };
         let key = key(&name, &bytes);
         if let Some(before) = before
             && before.key == key
         {
-            return Remembered {
+            return Extracted::from(Remembered {
                 stamp,
                 ..before.clone()
-            };
+            });
         }
         // What is typed changes too fast to be worth a place on disk.
         let cache = self.cache.filter(|_| edited.is_none());
-        if let Some(module) = cache.and_then(|cache| cache.module(key)) {
-            return fresh(key, module);
-        }
-        self.recomputed.fetch_add(1, Ordering::Relaxed);
-        let module = match edited {
-            Some(text) => accepted(&name, text),
-            None => decoded(&name, bytes),
-        };
-        if let Some(cache) = cache {
+        let known = cache.and_then(|cache| cache.module(key));
+        let is_known = known.is_some();
+        let module = known.unwrap_or_else(|| {
+            self.recomputed.fetch_add(1, Ordering::Relaxed);
+            match edited {
+                Some(text) => accepted(&name, text),
+                None => decoded(&name, bytes),
+            }
+        });
+        if let Some(cache) = cache.filter(|_| !is_known) {
             cache.keep_module(key, &module);
         }
-        fresh(key, module)
+        let (module, table) = self.packed(index, module);
+        Extracted {
+            file: fresh(key, module),
+            table,
+        }
+    }
+
+    /// Looks through facts while the code of their functions is at hand, then keeps it packed.
+    fn packed(&self, index: usize, module: Module) -> (Module, Option<Table>) {
+        let Module {
+            facts: Some(facts),
+            problem,
+        } = module
+        else {
+            return (module, None);
+        };
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let table = Table::new(index, &facts, self.names);
+        // The facts outlive the tree, between whose nodes they were allocated. Copied to where the
+        // tree was, they take a third less memory, and the next tree finds whole pages.
+        let facts = Some(Arc::new(ModuleFacts::clone(&facts)));
+        (Module { facts, problem }, Some(table))
     }
 }
 
@@ -225,9 +266,6 @@ fn extract(name: &str, text: &str) -> Module {
         let position = SourceText::new(text.to_owned()).position(offset);
         (Some(position), message)
     });
-    // The facts outlive the tree, between whose nodes they were allocated. Copied to where the tree
-    // was, they take a third less memory, and the next tree finds whole pages.
-    let facts = facts.clone();
     Module {
         facts: Some(Arc::new(facts)),
         problem,

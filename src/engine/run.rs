@@ -9,12 +9,14 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::last_good::{self, Shift};
-use super::module::{Extractor, Module, Remembered};
+use super::module::{Extracted, Extractor, Module};
 use super::{Cancelled, Job, Snapshot, on_pool};
 use crate::config::Settings;
-use crate::facts::{ModuleFacts, suppress};
+use crate::facts::suppress;
 use crate::findings::outcome::{Coverage, Outcome, Problem};
 use crate::findings::{Severity, baseline::Baseline, filter, fingerprint, order};
+use crate::models::Models;
+use crate::program::link::{self, Names};
 use crate::program::{Options, Program};
 use crate::source::discover::Patterns;
 use crate::source::files::{Files, Listing, Stamp};
@@ -54,9 +56,10 @@ pub(super) fn program(
 ) -> Result<(Program, Arc<[PathBuf]>), Cancelled> {
     let files: Arc<[PathBuf]> = snapshot.listing().files.as_slice().into();
     on_pool(|| {
-        let modules = extract(snapshot, job, &files, now())?;
-        let (facts, _) = linkable(snapshot, files.as_ref(), modules);
-        let program = link(snapshot, settings, job, facts)?;
+        let models = snapshot.models(settings);
+        let extracted = extract(snapshot, job, &models, &files, now())?;
+        let (modules, _) = linkable(snapshot, files.as_ref(), extracted);
+        let program = linked(snapshot, settings, job, &models, modules)?;
         Ok((program, Arc::clone(&files)))
     })
 }
@@ -69,23 +72,24 @@ fn analyse(
     now: u64,
 ) -> Result<Outcome, Cancelled> {
     let listing = snapshot.listing();
-    let modules = extract(snapshot, job, files, now)?;
-    let problems = problems(listing, &modules);
-    let (facts, shifts) = linkable(snapshot, files, modules);
+    let models = snapshot.models(settings);
+    let extracted = extract(snapshot, job, &models, files, now)?;
+    let problems = problems(listing, &extracted);
+    let (modules, shifts) = linkable(snapshot, files, extracted);
     let mut outcome = Outcome {
         files: Arc::clone(files),
         problems,
         coverage: Coverage {
-            files: facts.len(),
-            lines: facts.iter().map(|(_, facts)| facts.lines as usize).sum(),
+            files: modules.len(),
+            lines: modules.iter().map(|it| it.facts.lines as usize).sum(),
             stubs: listing.stubs,
             notebooks: listing.notebooks,
             ..Coverage::default()
         },
         ..Outcome::default()
     };
-    let ignores = ignores(&facts, &shifts);
-    let program = link(snapshot, settings, job, facts)?;
+    let ignores = ignores(&modules, &shifts);
+    let program = linked(snapshot, settings, job, &models, modules)?;
     let reached = program.coverage();
     outcome.coverage.functions = reached.functions;
     outcome.coverage.calls = reached.calls;
@@ -163,9 +167,10 @@ fn analyse(
 fn extract(
     snapshot: &Snapshot,
     job: &Job,
+    models: &Models,
     files: &[PathBuf],
     now: u64,
-) -> Result<Vec<Remembered>, Cancelled> {
+) -> Result<Vec<Extracted>, Cancelled> {
     job.check()?;
     job.total.store(files.len(), Ordering::Relaxed);
     let before = std::mem::take(
@@ -175,24 +180,27 @@ fn extract(
             .lock()
             .unwrap_or_else(PoisonError::into_inner),
     );
+    let names = Names::new(models);
     let extractor = Extractor {
+        names: &names,
         files: &snapshot.files,
         versions: snapshot.versions.as_ref(),
         cache: snapshot.cache.as_deref(),
         now,
         recomputed: &job.recomputed,
     };
-    let extracted: Result<Vec<Remembered>, Cancelled> = files
+    let extracted: Result<Vec<Extracted>, Cancelled> = files
         .par_iter()
-        .map(|path| {
+        .enumerate()
+        .map(|(index, path)| {
             job.check()?;
-            let module = extractor.module(path, before.get(path));
+            let module = extractor.module(index, path, before.get(path));
             job.done.fetch_add(1, Ordering::Relaxed);
             Ok(module)
         })
         .collect();
-    let modules = match extracted {
-        Ok(modules) => modules,
+    let extracted = match extracted {
+        Ok(extracted) => extracted,
         Err(cancelled) => {
             // What is known stays known.
             let mut remembered = snapshot
@@ -214,24 +222,27 @@ fn extract(
             .memory
             .modules
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) =
-            files.iter().cloned().zip(modules.iter().cloned()).collect();
+            .unwrap_or_else(PoisonError::into_inner) = files
+            .iter()
+            .cloned()
+            .zip(extracted.iter().map(|it| it.file.clone()))
+            .collect();
     }
-    Ok(modules)
+    Ok(extracted)
 }
 
-fn link(
+fn linked(
     snapshot: &Snapshot,
     settings: &Settings,
     job: &Job,
-    facts: Vec<(FileId, Arc<ModuleFacts>)>,
+    models: &Models,
+    modules: Vec<link::Module>,
 ) -> Result<Program, Cancelled> {
-    let models = snapshot.models(settings);
     let options = Options {
         target: settings.target,
         callers: settings.callers,
     };
-    let program = Program::link(facts, &models, &options, &snapshot.memory.program, &|| {
+    let program = Program::link(modules, models, &options, &snapshot.memory.program, &|| {
         job.is_cancelled()
     });
     job.relinked.store(program.recomputed(), Ordering::Relaxed);
@@ -239,24 +250,26 @@ fn link(
     Ok(program)
 }
 
-/// Facts of one file.
-type Linkable = (FileId, Arc<ModuleFacts>);
-
 /// The facts of all files that have some, and how far off the places of those are that stand for a
 /// file that does not parse.
 fn linkable(
     snapshot: &Snapshot,
     files: &[PathBuf],
-    modules: Vec<Remembered>,
-) -> (Vec<Linkable>, FxHashMap<FileId, Shift>) {
-    let mut linkable = Vec::with_capacity(modules.len());
+    extracted: Vec<Extracted>,
+) -> (Vec<link::Module>, FxHashMap<FileId, Shift>) {
+    let mut linkable = Vec::with_capacity(extracted.len());
     let mut shifts = FxHashMap::default();
-    for (index, (path, remembered)) in files.iter().zip(modules).enumerate() {
+    for (index, (path, extracted)) in files.iter().zip(extracted).enumerate() {
         let Ok(index) = u32::try_from(index) else {
             break;
         };
-        if let Some((facts, shift)) = remembered.into_facts(snapshot.files.replacement(path)) {
-            linkable.push((FileId(index), facts));
+        let Extracted { file, table } = extracted;
+        if let Some((facts, shift)) = file.into_facts(snapshot.files.replacement(path)) {
+            linkable.push(link::Module {
+                file: FileId(index),
+                facts,
+                table: table.filter(|_| shift.is_none()),
+            });
             shifts.extend(shift.map(|it| (FileId(index), it)));
         }
     }
@@ -265,26 +278,26 @@ fn linkable(
 
 /// The comments of all files that silence findings, where they stand now.
 fn ignores(
-    facts: &[Linkable],
+    modules: &[link::Module],
     shifts: &FxHashMap<FileId, Shift>,
 ) -> Vec<(FileId, Vec<suppress::Ignore>)> {
-    facts
+    modules
         .iter()
-        .filter(|(_, facts)| !facts.ignores.is_empty())
-        .map(|(file, facts)| {
-            let mut ignores = facts.ignores.clone();
-            if let Some(shift) = shifts.get(file) {
+        .filter(|it| !it.facts.ignores.is_empty())
+        .map(|it| {
+            let mut ignores = it.facts.ignores.clone();
+            if let Some(shift) = shifts.get(&it.file) {
                 for ignore in &mut ignores {
                     ignore.comment = shift.range(ignore.comment);
                     ignore.covers = shift.range(ignore.covers);
                 }
             }
-            (*file, ignores)
+            (it.file, ignores)
         })
         .collect()
 }
 
-fn problems(listing: &Listing, modules: &[Remembered]) -> Vec<Problem> {
+fn problems(listing: &Listing, extracted: &[Extracted]) -> Vec<Problem> {
     let unlisted = listing.problems.iter().map(|(path, error)| Problem {
         path: path.clone(),
         position: None,
@@ -297,9 +310,9 @@ fn problems(listing: &Listing, modules: &[Remembered]) -> Vec<Problem> {
     let unread = listing
         .files
         .iter()
-        .zip(modules)
-        .filter_map(|(path, remembered)| {
-            let Module { problem, .. } = &remembered.module;
+        .zip(extracted)
+        .filter_map(|(path, extracted)| {
+            let Module { problem, .. } = &extracted.file.module;
             let (position, message) = problem.as_ref()?;
             Some(Problem {
                 path: path.clone(),

@@ -579,7 +579,7 @@ impl<'a> Walker<'a> {
                 exit: *exit,
             })
             .collect();
-        frame.function.code = Packed::new(&frame.code, &mut self.space);
+        frame.function.code = Packed::new(frame.code, &mut self.space);
         let index = frame.index as usize;
         self.functions[index] = Some(frame.function);
     }

@@ -16,6 +16,8 @@ mod scope;
 mod statement;
 pub mod suppress;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 pub use directive::{Directive, DirectiveKind};
@@ -488,11 +490,13 @@ pub enum ShapeKind {
 }
 
 impl ModuleFacts {
-    /// A copy with the code of all functions unpacked, for whoever looks through the whole module
-    /// and drops it.
-    #[must_use]
-    pub fn unpacked(&self) -> Self {
-        Self {
+    /// These facts with the code of all functions at hand, for whoever looks through the whole
+    /// module; where it is not, this is a copy to be dropped.
+    pub fn unpacked(&self) -> Cow<'_, Self> {
+        if self.functions.iter().all(|it| it.code.is_unpacked()) {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
             functions: self.functions.iter().map(Function::unpacked).collect(),
             path: self.path.clone(),
             classes: self.classes.clone(),
@@ -502,7 +506,7 @@ impl ModuleFacts {
             directives: self.directives.clone(),
             shapes: self.shapes.clone(),
             ..*self
-        }
+        })
     }
 
     /// Keeps the code of all functions packed only, until somebody asks for it again.

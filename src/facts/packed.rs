@@ -28,18 +28,23 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Packs `code`, in `space` that is used for one function after the other.
-    pub(super) fn new(code: &Code, space: &mut Vec<u8>) -> Self {
+    /// Packs `code`, which stays at hand, in `space` that is used for one function after the other.
+    pub(super) fn new(code: Code, space: &mut Vec<u8>) -> Self {
         space.clear();
         let mut writer = Writer {
             bytes: space,
             next: Expected::default(),
         };
-        writer.code(code);
+        writer.code(&code);
         Self {
             bytes: space.as_slice().into(),
-            code: OnceLock::new(),
+            code: OnceLock::from(Box::new(code)),
         }
+    }
+
+    /// Whether the code is at hand.
+    pub(super) fn is_unpacked(&self) -> bool {
+        self.code.get().is_some()
     }
 
     /// Unpacks anew when somebody asks again.
@@ -96,6 +101,7 @@ impl Function {
     }
 }
 
+/// A copy has nothing unpacked.
 impl Clone for Packed {
     fn clone(&self) -> Self {
         Self {
@@ -121,13 +127,16 @@ impl fmt::Debug for Packed {
 
 impl Serialize for Packed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.unpack().serialize(serializer)
+        match self.code.get() {
+            Some(code) => code.serialize(serializer),
+            None => self.unpack().serialize(serializer),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Packed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Code::deserialize(deserializer).map(|code| Self::new(&code, &mut Vec::new()))
+        Code::deserialize(deserializer).map(|code| Self::new(code, &mut Vec::new()))
     }
 }
 

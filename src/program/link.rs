@@ -35,6 +35,17 @@ pub enum Home {
     Local(FunctionId, ValueId),
 }
 
+/// A module to be linked.
+#[derive(Debug)]
+pub struct Module {
+    /// Its file.
+    pub file: FileId,
+    /// Its facts.
+    pub facts: Arc<ModuleFacts>,
+    /// What it stores where, if that is known already.
+    pub table: Option<Table>,
+}
+
 /// The linked modules.
 #[derive(Debug)]
 pub struct Links {
@@ -54,7 +65,8 @@ pub struct Links {
 
 /// What one module stores where; all keys are of the module itself.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub struct Table {
+    module: ModuleIndex,
     globals: FxHashMap<Name, u32>,
     /// Stores to attributes of `self`, by class and attribute.
     attribute_stores: FxHashMap<(ClassId, Name), Vec<Stored>>,
@@ -103,12 +115,28 @@ pub struct Names {
     pub gil: FxHashSet<Name>,
 }
 
+impl Names {
+    /// The names of models.
+    pub fn new(models: &Models) -> Self {
+        Self {
+            spawning: models.spawning_names().map(Name::new).collect(),
+            serving: models.serving_names().map(Name::new).collect(),
+            locks: models.lock_names().map(Name::new).collect(),
+            classes: models.class_names().map(Name::new).collect(),
+            gil: models.gil_names().map(Name::new).collect(),
+        }
+    }
+}
+
 impl Table {
-    fn new(module: ModuleIndex, facts: &ModuleFacts, names: &Names) -> Self {
-        let facts = &facts.unpacked();
+    /// Looks through all functions of a module that will have this index when it is linked, with
+    /// the names of the models it is linked with. Best done while their code is at hand.
+    pub fn new(module: ModuleIndex, facts: &ModuleFacts, names: &Names) -> Self {
+        let facts = &*facts.unpacked();
         let rewritten = rewritten_names(facts, &names.spawning);
         let globals = facts.globals.iter().enumerate();
         let mut table = Self {
+            module,
             globals: globals
                 .map(|(at, (name, _))| (*name, u32::try_from(at).unwrap_or(0)))
                 .collect(),
@@ -211,12 +239,12 @@ impl Links {
     ///
     /// What `last`, made with the same names, knows of modules that are the same is taken from
     /// there.
-    pub fn new(
-        modules: Vec<(FileId, Arc<ModuleFacts>)>,
-        names: &Names,
-        last: Option<&Self>,
-    ) -> Self {
+    pub fn new(modules: Vec<Module>, names: &Names, last: Option<&Self>) -> Self {
         use rayon::prelude::*;
+        let (modules, tables): (Vec<_>, Vec<_>) = modules
+            .into_iter()
+            .map(|it| ((it.file, it.facts), it.table))
+            .unzip();
         let last = last.filter(|it| it.has_paths_of(&modules));
         let paths = match last {
             Some(last) => Arc::clone(&last.paths),
@@ -224,14 +252,16 @@ impl Links {
         };
         let tables = modules
             .par_iter()
+            .zip(tables)
             .enumerate()
-            .map(|(index, (_, facts))| match last {
+            .map(|(index, ((_, facts), table))| match last {
                 Some(last) if Arc::ptr_eq(&last.modules[index].1, facts) => {
                     Arc::clone(&last.tables[index])
                 }
                 _ => {
                     let index = u32::try_from(index).unwrap_or(u32::MAX);
-                    Arc::new(Table::new(index, facts, names))
+                    let table = table.filter(|it| it.module == index);
+                    Arc::new(table.unwrap_or_else(|| Table::new(index, facts, names)))
                 }
             })
             .collect();

@@ -30,10 +30,8 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::ModuleFacts;
 use crate::models::Models;
-use crate::source::name::Name;
-use crate::source::span::{FileId, Site};
+use crate::source::span::Site;
 use conflicts::{Conflict, Defect, Places};
 use effect::{Action, At};
 use gil::GilUse;
@@ -134,20 +132,14 @@ impl Program {
     /// the result away. What `memory` has of the last linking and still holds is used again, and
     /// this one is left there.
     pub fn link(
-        modules: Vec<(FileId, Arc<ModuleFacts>)>,
+        modules: Vec<link::Module>,
         models: &Models,
         options: &Options,
         memory: &Memory,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Self {
-        let functions = modules.iter().map(|(_, it)| it.function_count()).sum();
-        let names = link::Names {
-            spawning: roots::Shared::spawning_names(models),
-            serving: models.serving_names().map(Name::new).collect(),
-            locks: models.lock_names().map(Name::new).collect(),
-            classes: models.class_names().map(Name::new).collect(),
-            gil: models.gil_names().map(Name::new).collect(),
-        };
+        let functions = modules.iter().map(|it| it.facts.function_count()).sum();
+        let names = link::Names::new(models);
         let last = memory.last().filter(|it| it.models == models.hash);
         let mut links = Links::new(modules, &names, last.as_ref().map(|it| &*it.links));
         let changes = Changes::since(last, &links, options, models.hash);

@@ -171,13 +171,6 @@ pub struct Shared {
     pub spawning: FxHashSet<Name>,
 }
 
-impl Shared {
-    /// Names that may start a thread, from the models.
-    pub fn spawning_names(models: &Models) -> FxHashSet<Name> {
-        models.spawning_names().map(Name::new).collect()
-    }
-}
-
 struct Entry {
     function: FunctionId,
     frame: FrameId,
