@@ -12,6 +12,7 @@ use raceproof::config::Settings;
 use raceproof::engine::{Host, Job};
 use raceproof::facts::{ModuleFacts, module_facts};
 use raceproof::models::Models;
+use raceproof::program::link::Module;
 use raceproof::program::{self, Options, Program};
 use raceproof::source::decode::decode;
 use raceproof::source::discover::Selection;
@@ -42,7 +43,13 @@ fn facts_of(path: &str, text: &str) -> ModuleFacts {
 fn link(facts: Vec<(FileId, Arc<ModuleFacts>)>, models: &Models) -> Program {
     // Nothing is remembered of a linking before.
     let memory = program::Memory::default();
-    Program::link(facts, models, &Options::default(), &memory, &|| false)
+    let modules = facts.into_iter().map(|(file, facts)| Module {
+        file,
+        facts,
+        table: None,
+    });
+    let modules = modules.collect();
+    Program::link(modules, models, &Options::default(), &memory, &|| false)
 }
 
 fn steps(criterion: &mut Criterion) {

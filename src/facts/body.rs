@@ -146,8 +146,8 @@ impl<'a> Frame<'a> {
                 name,
                 parent: 0,
                 class: None,
-                parameters: Vec::new(),
-                decorators: Vec::new(),
+                parameters: Box::default(),
+                decorators: Box::default(),
                 is_async: false,
                 is_generator: names.is_generator,
                 range: Range { start: 0, end: 0 },
@@ -480,8 +480,8 @@ impl<'a> Walker<'a> {
         let mut frame = Frame::new(index, name, names);
         frame.function.parent = parent;
         frame.function.class = class;
-        frame.function.parameters = parameters;
-        frame.function.decorators = definition.decorators.to_vec();
+        frame.function.parameters = parameters.into();
+        frame.function.decorators = definition.decorators.into();
         frame.function.is_async = definition.is_async;
         frame.function.range = definition.range;
         frame.function.name_range = definition.name_range;

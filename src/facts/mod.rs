@@ -10,6 +10,7 @@
 mod body;
 mod directive;
 mod expression;
+mod grouped;
 mod held;
 mod packed;
 mod scope;
@@ -21,6 +22,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use directive::{Directive, DirectiveKind};
+pub use grouped::Grouped;
 pub use packed::Packed;
 
 use crate::source::name::Name;
@@ -374,9 +376,9 @@ pub struct Function {
     /// The class in whose body it is defined.
     pub class: Option<u32>,
     /// Its parameters.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Box<[Parameter]>,
     /// Its decorators, evaluated in the parent, outermost first.
-    pub decorators: Vec<ValueId>,
+    pub decorators: Box<[ValueId]>,
     /// `async def`
     pub is_async: bool,
     /// Has a `yield`.
@@ -454,7 +456,7 @@ pub struct ModuleFacts {
     pub classes: Vec<Class>,
     /// Everything bound at module level, with all values ever assigned there; they belong to
     /// the function given first.
-    pub globals: Vec<(Name, Vec<(u32, ValueId)>)>,
+    pub globals: Grouped<Name, (u32, ValueId)>,
     /// Modules imported with `*`.
     pub stars: Vec<Name>,
     /// Has `if __name__ == "__main__"`.

@@ -1006,3 +1006,169 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::module_facts;
+    use crate::source::parse::parse;
+
+    /// Every kind of value and op, some of them far from where they are expected.
+    const SOURCE: &str = r#"
+import os.path, threading
+from queue import Queue as Q
+
+count = 0
+lock = threading.Lock()
+
+class Base:
+    table = {}
+
+class Store(Base):
+    def __init__(self, size=1, *rest, **more):
+        super().__init__()
+        self.items: list = [None, True, False, 1, 2.5, "name", b"bytes", "not a name " * 40]
+        self.first, *self.others = rest
+        self.key = size or more.get("size", 3) + 1
+
+    @property
+    def total(self):
+        return sum(it for it in self.items if it is not None)
+
+    def take(self, key, *, wait=False):
+        global count
+        seen = {"a": 1, **{}}
+        if lock.acquire(wait):
+            try:
+                count += 1
+                if key in self.table and not self.table[key]:
+                    del self.table[key]
+                self.table[key] = self.table.get(key, 0) + len(seen)
+                self.table[1:2] = []
+                del self.table[:]
+            except KeyError:
+                return None
+            finally:
+                lock.release()
+        while self.items:
+            with lock, open(os.path.join("a", key)) as file:
+                for line in file:
+                    self.items += [line]
+                    if self.key is None:
+                        break
+            seen += [key, (key,), {key}]
+        del self.key, seen
+        return lambda: (key, self.table)
+
+def outer(function):
+    cell = Q(maxsize=3)
+    def inner(*args):
+        nonlocal cell
+        cell = yield from function(*args)
+        yield cell
+        if cell == 3:
+            del cell
+    return inner
+
+async def run(session):
+    async with session.get("x") as reply:
+        await reply.read(**{"a": 1})
+    async for part in reply:
+        print(part)
+    found = await session.find(1, *[2], key=3)
+    return found
+
+def forget():
+    global count
+    del count
+"#;
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let parsed = parse(SOURCE).ok();
+        let facts = parsed.map(|parsed| module_facts("module.py", SOURCE, &parsed));
+        let functions = facts.map(|it| it.functions).unwrap_or_default();
+        assert_eq!(functions.len(), 9);
+        for function in &functions {
+            assert_eq!(function.code.unpack(), **function, "{}", function.name);
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_kept() {
+        let numbers = [
+            0,
+            1,
+            6,
+            7,
+            0x7f,
+            0x80,
+            1 << 16,
+            1 << 31,
+            u32::MAX - 1,
+            u32::MAX,
+        ];
+        let mut code = Code::default();
+        for number in numbers {
+            let id = ValueId(number);
+            let list = List {
+                start: number,
+                len: number,
+            };
+            let name = Name::new("name");
+            code.values.extend([
+                Value::Attribute {
+                    base: id,
+                    name,
+                    op: number,
+                },
+                Value::Call(number),
+                Value::Join(list),
+                Value::Parameter(number as u16),
+                Value::Read(number),
+            ]);
+            code.lists.push(id);
+            code.ops.push(Op {
+                kind: OpKind::Write {
+                    base: id,
+                    name,
+                    value: id,
+                    update: Update::From(number),
+                },
+                range: Range {
+                    start: number,
+                    end: 5,
+                },
+                held: number,
+                control: number,
+                in_loop: number == 0,
+            });
+            code.calls.push(Call {
+                callee: id,
+                result: ValueId(3),
+                arguments: list,
+                keywords: vec![(name, id)],
+                starred: true,
+                statement: false,
+                awaited: true,
+                many: false,
+            });
+            code.controls.push(Control {
+                parent: number,
+                first: 9,
+                end: number,
+                absent: number > 3,
+            });
+            let held = Held {
+                lock: id,
+                region: number,
+            };
+            code.held.push(vec![held]);
+            code.cells.push((name, vec![id]));
+            code.local_names.push((id, name));
+            code.returns.push(id);
+        }
+        let packed = Packed::new(code.clone(), &mut Vec::new());
+        assert_eq!(packed.unpack(), code);
+    }
+}

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::interface::{ClassNames, Face, internal_classes};
 use super::object::{ClassId, FunctionId, ModuleIndex};
 use super::sharing::classes_by_thread;
 use super::touching::{Hints, hints, rewritten_names, touching_functions};
-use crate::facts::{Class, Function, ModuleFacts, OpKind, Value, ValueId, Variable};
+use crate::facts::{Class, Function, Grouped, ModuleFacts, OpKind, Value, ValueId, Variable};
 use crate::models::Models;
 use crate::source::name::Name;
 use crate::source::span::FileId;
@@ -23,7 +24,7 @@ pub struct Stored {
 }
 
 /// Where elements are put into a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Home {
     /// A container that instances of a class hold in an attribute.
     Attribute(ClassId, Name),
@@ -67,13 +68,14 @@ pub struct Links {
 #[derive(Debug, Default)]
 pub struct Table {
     module: ModuleIndex,
-    globals: FxHashMap<Name, u32>,
+    /// Names with their index among the globals of the facts; sorted.
+    globals: Box<[(Name, u32)]>,
     /// Stores to attributes of `self`, by class and attribute.
-    attribute_stores: FxHashMap<(ClassId, Name), Vec<Stored>>,
+    attribute_stores: Grouped<(u32, Name), Stored>,
     /// Elements put into containers.
-    elements: FxHashMap<Home, Vec<Stored>>,
-    /// Homes of container literals: the attribute or name they are assigned to.
-    homes: FxHashMap<(FunctionId, ValueId), Home>,
+    elements: Grouped<Home, Stored>,
+    /// Homes of container literals: the attribute or name they are assigned to; sorted.
+    homes: Box<[((u32, ValueId), Home)]>,
     /// See [`Links::lock_fields`].
     lock_fields: FxHashMap<ClassId, Vec<Name>>,
     /// See [`Links::is_rewritten`]; sorted.
@@ -134,12 +136,14 @@ impl Table {
     pub fn new(module: ModuleIndex, facts: &ModuleFacts, names: &Names) -> Self {
         let facts = &*facts.unpacked();
         let rewritten = rewritten_names(facts, &names.spawning);
-        let globals = facts.globals.iter().enumerate();
+        let mut globals: Vec<(Name, u32)> = (0..)
+            .zip(facts.globals.iter())
+            .map(|(at, (name, _))| (*name, at))
+            .collect();
+        globals.sort_unstable();
         let mut table = Self {
             module,
-            globals: globals
-                .map(|(at, (name, _))| (*name, u32::try_from(at).unwrap_or(0)))
-                .collect(),
+            globals: globals.into(),
             touching: touching_functions(facts, names, &rewritten),
             rewritten,
             runs_when_imported: runs_when_imported(facts),
@@ -169,20 +173,18 @@ impl Table {
 
     /// Both tables say the same of what has a name that other functions know.
     pub(super) fn agrees(&self, other: &Self) -> bool {
-        let named = |(home, _): &(&Home, &Vec<Stored>)| !matches!(home, Home::Local(..));
-        let count = |table: &Self| table.elements.iter().filter(named).count();
+        let named = |(home, _): &(&Home, &[Stored])| !matches!(home, Home::Local(..));
         self.attribute_stores == other.attribute_stores
             && self.lock_fields == other.lock_fields
             && self.touching == other.touching
             && self.hints == other.hints
             && self.by_thread == other.by_thread
             && self.kept_calls == other.kept_calls
-            && count(self) == count(other)
             && self
                 .elements
                 .iter()
                 .filter(named)
-                .all(|(home, stored)| other.elements.get(home) == Some(stored))
+                .eq(other.elements.iter().filter(named))
     }
 }
 
@@ -240,7 +242,6 @@ impl Links {
     /// What `last`, made with the same names, knows of modules that are the same is taken from
     /// there.
     pub fn new(modules: Vec<Module>, names: &Names, last: Option<&Self>) -> Self {
-        use rayon::prelude::*;
         let (modules, tables): (Vec<_>, Vec<_>) = modules
             .into_iter()
             .map(|it| ((it.file, it.facts), it.table))
@@ -295,11 +296,11 @@ impl Links {
 
     /// Keeps the code of functions packed only, where nobody else has the facts of their module.
     pub(super) fn forget_code(&mut self) {
-        for (_, facts) in &mut self.modules {
+        self.modules.par_iter_mut().for_each(|(_, facts)| {
             if let Some(facts) = Arc::get_mut(facts) {
                 facts.forget_code();
             }
-        }
+        });
     }
 
     /// Whether an attribute or variable of this name is stored anywhere, on whatever object, other
@@ -489,7 +490,7 @@ impl Links {
     /// Stores to an attribute of `self` in the methods of a class.
     pub fn attribute_stores(&self, class: ClassId, name: Name) -> Option<&[Stored]> {
         let stores = &self.table(class.module).attribute_stores;
-        stores.get(&(class, name)).map(Vec::as_slice)
+        stores.get(&(class.index, name))
     }
 
     /// Whether methods of a class, its own alone, store attributes or fill containers of an
@@ -520,14 +521,14 @@ impl Links {
             Home::Global(module, _) => module,
             Home::Local(function, _) => function.module,
         };
-        let elements = &self.table(module).elements;
-        elements.get(&home).map(Vec::as_slice)
+        self.table(module).elements.get(&home)
     }
 
     /// The attribute or name that a container literal is assigned to.
     pub fn home(&self, function: FunctionId, value: ValueId) -> Option<Home> {
         let homes = &self.table(function.module).homes;
-        homes.get(&(function, value)).copied()
+        let at = homes.binary_search_by_key(&(function.index, value), |(key, _)| *key);
+        Some(homes[at.ok()?].1)
     }
 
     /// The facts of a module.
@@ -547,8 +548,9 @@ impl Links {
 
     /// Everything assigned to a module-level name.
     pub fn global(&self, module: ModuleIndex, name: Name) -> Option<&[(u32, ValueId)]> {
-        let at = *self.table(module).globals.get(&name)?;
-        Some(&self.module(module).globals[at as usize].1)
+        let names = &self.table(module).globals;
+        let at = names.binary_search_by_key(&name, |(name, _)| *name).ok()?;
+        self.module(module).globals.at(names[at].1 as usize)
     }
 
     /// The class in whose body (or a function of whose body) a function is defined.
@@ -677,7 +679,11 @@ impl Table {
             }
         };
         let mut found: Vec<(ClassId, Name)> = Vec::new();
-        for (&(class, name), stores) in &self.attribute_stores {
+        for (&(class, name), stores) in self.attribute_stores.iter() {
+            let class = ClassId {
+                module,
+                index: class,
+            };
             let mut stores = stores.iter();
             if sounds_like_lock(name.as_str())
                 || stores
@@ -702,16 +708,14 @@ impl Table {
     }
 
     fn collect_stores(&mut self, module: ModuleIndex, facts: &ModuleFacts) {
+        let mut homes: Vec<((u32, ValueId), Home)> = Vec::new();
+        let mut stores: Vec<((u32, Name), Stored)> = Vec::new();
+        let mut elements = Vec::new();
         for (index, class) in facts.classes.iter().enumerate() {
-            let owner = FunctionId {
-                module,
-                index: class.owner,
-            };
             let index = u32::try_from(index).unwrap_or(0);
             for &(name, value) in &class.attributes {
-                self.homes
-                    .entry((owner, value))
-                    .or_insert(Home::Class(ClassId { module, index }, name));
+                let home = Home::Class(ClassId { module, index }, name);
+                homes.push(((class.owner, value), home));
             }
         }
         for (index, function) in facts.functions.iter().enumerate() {
@@ -726,6 +730,21 @@ impl Table {
                 Value::Captured(name) => Some(*name) == own_self,
                 _ => false,
             };
+            let home = |base: ValueId| Self::home(id, function, class, &is_self, base, 0);
+            let mut add = |base: ValueId, value: ValueId| {
+                let says_nothing = matches!(
+                    function.value(value),
+                    Value::Unknown | Value::Constant(_) | Value::Combined(_)
+                );
+                if !says_nothing && let Some(home) = home(base) {
+                    let function = id;
+                    elements.push((home, Stored { function, value }));
+                }
+            };
+            let parts = |value: ValueId| match function.value(value) {
+                Value::Container { elements, .. } => function.list(*elements),
+                _ => &[],
+            };
             for op in &function.ops {
                 match op.kind {
                     OpKind::Write {
@@ -734,14 +753,12 @@ impl Table {
                         if let Some(class) = class
                             && is_self(base)
                         {
-                            let stores = self.attribute_stores.entry((class, name)).or_default();
-                            stores.push(Stored {
+                            let stored = Stored {
                                 function: id,
                                 value,
-                            });
-                            self.homes
-                                .entry((id, value))
-                                .or_insert(Home::Attribute(class, name));
+                            };
+                            stores.push(((class.index, name), stored));
+                            homes.push(((id.index, value), Home::Attribute(class, name)));
                         }
                     }
                     OpKind::WriteVariable {
@@ -749,15 +766,13 @@ impl Table {
                         value,
                         ..
                     } => {
-                        self.homes
-                            .entry((id, value))
-                            .or_insert(Home::Global(module, name));
+                        homes.push(((id.index, value), Home::Global(module, name)));
                     }
                     OpKind::ItemWrite { base, value, .. } => {
-                        self.add_element(id, function, class, &is_self, base, value);
+                        add(base, value);
                     }
                     OpKind::Extend { base, value } => {
-                        self.add_elements_of(id, function, class, &is_self, base, value);
+                        parts(value).iter().for_each(|&it| add(base, it));
                     }
                     OpKind::Call(call) => {
                         let call = &function.calls[call as usize];
@@ -774,23 +789,28 @@ impl Table {
                             _ => None,
                         };
                         if let Some(&value) = added {
-                            self.add_element(id, function, class, &is_self, base, value);
+                            add(base, value);
                         }
                         if matches!(name.as_str(), "extend" | "update")
                             && let Some(&value) = arguments.first()
                         {
-                            self.add_elements_of(id, function, class, &is_self, base, value);
+                            parts(value).iter().for_each(|&it| add(base, it));
                         }
                     }
                     _ => {}
                 }
             }
         }
+        homes.sort_by_key(|(key, _)| *key);
+        // Where a value is stored first, it lives.
+        homes.dedup_by_key(|(key, _)| *key);
+        self.homes = homes.into();
+        self.attribute_stores = Grouped::sorted(stores);
+        self.elements = Grouped::sorted(elements);
     }
 
     /// What a container is called, as far as its function tells.
     fn home(
-        &self,
         id: FunctionId,
         function: &Function,
         class: Option<ClassId>,
@@ -818,51 +838,12 @@ impl Table {
             Value::Join(list) => function
                 .list(*list)
                 .iter()
-                .find_map(|&part| self.home(id, function, class, is_self, part, depth + 1)),
+                .find_map(|&part| Self::home(id, function, class, is_self, part, depth + 1)),
             Value::Combined(list) => function
                 .list(*list)
                 .first()
-                .and_then(|&part| self.home(id, function, class, is_self, part, depth + 1)),
+                .and_then(|&part| Self::home(id, function, class, is_self, part, depth + 1)),
             _ => None,
-        }
-    }
-
-    fn add_element(
-        &mut self,
-        id: FunctionId,
-        function: &Function,
-        class: Option<ClassId>,
-        is_self: &dyn Fn(ValueId) -> bool,
-        base: ValueId,
-        value: ValueId,
-    ) {
-        if matches!(
-            function.value(value),
-            Value::Unknown | Value::Constant(_) | Value::Combined(_)
-        ) {
-            return;
-        }
-        if let Some(home) = self.home(id, function, class, is_self, base, 0) {
-            self.elements.entry(home).or_default().push(Stored {
-                function: id,
-                value,
-            });
-        }
-    }
-
-    fn add_elements_of(
-        &mut self,
-        id: FunctionId,
-        function: &Function,
-        class: Option<ClassId>,
-        is_self: &dyn Fn(ValueId) -> bool,
-        base: ValueId,
-        value: ValueId,
-    ) {
-        if let Value::Container { elements, .. } = function.value(value) {
-            for &element in function.list(*elements) {
-                self.add_element(id, function, class, is_self, base, element);
-            }
         }
     }
 }

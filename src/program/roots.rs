@@ -1774,7 +1774,7 @@ impl Finder<'_> {
             }
         }
         let facts = self.links.module(id.module);
-        for (name, assigned) in &facts.globals {
+        for (name, assigned) in facts.globals.iter() {
             if assigned
                 .iter()
                 .any(|(index, value)| *index == id.index && values.contains(value))

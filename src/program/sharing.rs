@@ -45,7 +45,7 @@ pub fn module_objects(links: Reading<'_>, models: &Models, module: ModuleIndex) 
         evaluator: None,
         found: Vec::new(),
     };
-    for (name, values) in &facts.globals {
+    for (name, values) in facts.globals.iter() {
         for &(index, value) in values {
             kept.add(FunctionId { module, index }, value);
         }

@@ -202,7 +202,7 @@ impl<'a> State<'a> {
             rewritten,
             held: FxHashSet::default(),
         };
-        for (name, values) in &facts.globals {
+        for (name, values) in facts.globals.iter() {
             let mut values = values.iter();
             if values
                 .any(|&(index, value)| state.is_object(&facts.functions[index as usize], value))
@@ -266,7 +266,7 @@ impl<'a> State<'a> {
     /// Whether a name of the module is defined in it or imported from its own package.
     fn is_of_package(&self, name: Name) -> bool {
         let body = &self.facts.functions[0];
-        let values = self.facts.globals.iter().find(|it| it.0 == name);
+        let values = self.facts.globals.iter().find(|it| *it.0 == name);
         values.is_some_and(|(_, values)| {
             values.iter().any(|&(index, value)| {
                 index != 0
