@@ -1139,9 +1139,11 @@ def forget():
                     start: number,
                     end: 5,
                 },
-                held: number,
+                // One bit beside it tells whether absence is handled.
+                held: number >> 1,
                 control: number,
                 in_loop: number == 0,
+                absence_handled: number == 7,
             });
             code.calls.push(Call {
                 callee: id,

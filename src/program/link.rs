@@ -508,7 +508,7 @@ impl Links {
         };
         let fields = &mut table.attribute_stores.iter();
         let elements = &mut table.elements.iter();
-        fields.any(|((owner, _), stored)| *owner == class && later(stored))
+        fields.any(|((owner, _), stored)| *owner == class.index && later(stored))
             || elements.any(|(home, stored)| {
                 matches!(home, Home::Attribute(owner, _) if *owner == class) && later(stored)
             })
