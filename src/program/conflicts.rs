@@ -436,6 +436,11 @@ impl<'a> Places<'a> {
                 }
                 // What two entries have started beside one another is up to who calls them.
                 let in_one_tree = self.root(a).entry == self.root(b).entry;
+                // The first test of a double-checked lock: a stale answer costs an acquisition.
+                let is_locked = one.held.iter().any(|it| it.mode == Mode::Exclusive);
+                if is_locked && y.look != Look::Use {
+                    return None;
+                }
                 if in_one_tree
                     && explicit
                     && !x.fills
@@ -518,7 +523,8 @@ impl<'a> Places<'a> {
         // Contents: the act must be able to fail or to overwrite. What any caller may compute
         // again is as good as what it overwrites.
         let adds_to_set = x.acts == Access::Add && x.container == Some(ContainerKind::Set);
-        if !explicit && (x.refills() && !x.identity && !x.piecemeal || adds_to_set) {
+        let harmless = x.refills() && !x.identity && !x.piecemeal || adds_to_set || x.ensures;
+        if !explicit && harmless {
             return None;
         }
         // What was there goes away only when somebody takes it out.

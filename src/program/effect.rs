@@ -98,6 +98,9 @@ pub struct PlaceAccess {
     pub locked: bool,
     /// Of a `CheckThenAct`: one test decides about many acts, as when a table is filled.
     pub piecemeal: bool,
+    /// Of a `CheckThenAct`: the act puts in what the test looked for, and nothing else rests on the
+    /// test.
+    pub ensures: bool,
 }
 
 impl PlaceAccess {
@@ -116,6 +119,7 @@ impl PlaceAccess {
             settled: false,
             locked: false,
             piecemeal: false,
+            ensures: false,
             acts: Access::Read,
         }
     }

@@ -889,8 +889,12 @@ impl Summaries<'_> {
                 places = self.contents_places(walk, *base);
             }
         }
+        let in_one_step = self.walks_copy(walk, argument);
         for (place, kind) in places {
-            let access = kind.map_or(Access::Snapshot, |it| atomicity::copy(copy, it, view));
+            let access = match kind {
+                Some(kind) if !in_one_step => atomicity::copy(copy, kind, view),
+                _ => Access::Snapshot,
+            };
             self.access(walk, index, place, access, Look::Use, kind);
         }
     }

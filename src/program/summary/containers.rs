@@ -122,6 +122,9 @@ impl Summaries<'_> {
         } else {
             access
         };
+        if is_detached(walk.function, base, index) {
+            return;
+        }
         for (place, kind) in self.contents_places(walk, base) {
             match from {
                 Some(load) => self.update_from(walk, index, place, load, kind),
@@ -138,7 +141,7 @@ impl Summaries<'_> {
     }
 
     /// Whether a value is a container of the library that hands out an iterator over a copy.
-    fn walks_copy(&mut self, walk: &Walk<'_>, base: ValueId) -> bool {
+    pub(super) fn walks_copy(&mut self, walk: &Walk<'_>, base: ValueId) -> bool {
         let set = self.eval.value(walk.frame, base);
         let objects = self.eval.arena.members(set).to_vec();
         objects.into_iter().any(|object| {
@@ -289,4 +292,42 @@ impl Summaries<'_> {
             }
         }
     }
+}
+
+/// Whether a container has been taken out of its attribute, and a new one put there under the same
+/// lock, before an op uses it: `with lock: rows, self.rows = self.rows, []`. Others come to the new
+/// one.
+fn is_detached(function: &Function, base: ValueId, index: u32) -> bool {
+    let Value::Attribute {
+        base: owner,
+        name,
+        op: load,
+    } = *function.value(base)
+    else {
+        return false;
+    };
+    let Some(taken) = function.ops.get(load as usize) else {
+        return false;
+    };
+    let locks = |held: u32| {
+        let regions = function.held[held as usize].iter();
+        regions.map(|it| it.region).collect::<Vec<_>>()
+    };
+    let between = load as usize..(index as usize).max(load as usize);
+    function.ops[between].iter().any(|op| match op.kind {
+        OpKind::Write {
+            base,
+            name: stored,
+            update: Update::Replace,
+            ..
+        } => {
+            stored == name
+                && function.value(base) == function.value(owner)
+                && op.control == taken.control
+                && locks(op.held)
+                    .iter()
+                    .any(|it| locks(taken.held).contains(it))
+        }
+        _ => false,
+    })
 }

@@ -543,7 +543,7 @@ impl Summaries<'_> {
     }
 
     /// Whether an op puts into a container what the test before it looked for there, and the test
-    /// decides about nothing else: to do so twice does no harm.
+    /// decides about nothing else.
     fn adds_what_was_missing(&self, walk: &Walk<'_>, index: u32) -> bool {
         let function = walk.function;
         let op = &function.ops[index as usize];
@@ -577,9 +577,6 @@ impl Summaries<'_> {
         act: PlaceAccess,
         tested: &Tested,
     ) {
-        if act.access == Access::Add && self.adds_what_was_missing(walk, index) {
-            return;
-        }
         let now = self.held_at(walk, index);
         let held = common_sections(&tested.held, &now);
         let access = PlaceAccess {
@@ -588,6 +585,7 @@ impl Summaries<'_> {
             identity: act.identity || self.does_something_before(walk, index),
             locked: now.iter().any(|it| it.mode == Mode::Exclusive),
             piecemeal: walk.function.ops[index as usize].in_loop && !tested.in_loop,
+            ensures: act.access == Access::Add && self.adds_what_was_missing(walk, index),
             relies_on: Some(tested.at),
             fills: matches!(tested.look, Look::IsNone | Look::Truth)
                 && matches!(act.access, Access::Write),
