@@ -1085,6 +1085,82 @@ fn a_forked_child_runs_alone_and_is_mentioned() {
     );
 }
 
+/// Each pair of a change and an expression depends on the order of the two: both orders are found.
+#[test]
+fn what_reads_and_changes_shared_objects_is_seen() {
+    let Some(interpreter) = interpreter() else {
+        return;
+    };
+    let list = ("shared = [1, 2]", "shared.append(3)");
+    let dict = ("shared = {'a': 1}", "shared['b'] = 2");
+    let object = ("class C: x = 0\nshared = C()\nshared.x = 1", "shared.x = 2");
+    let reads = [
+        (list, "f'{shared}'"),
+        (list, "'%s' % shared"),
+        (list, "'{}'.format(shared)"),
+        (list, "shared + []"),
+        (list, "bytes(shared)"),
+        (list, "list(itertools.chain(shared))"),
+        (list, "collections.Counter(shared)"),
+        (list, "dict.fromkeys(shared)"),
+        (list, "print(*shared) or len(shared)"),
+        (dict, "{**shared}"),
+        (dict, "dict(**shared)"),
+        (dict, "(lambda **more: len(more))(**shared)"),
+        (dict, "shared.get('b')"),
+        (object, "getattr(shared, 'x')"),
+        (object, "getattr(shared, 'x', 5)"),
+        (object, "shared.x"),
+    ]
+    .map(|((setup, change), read)| (setup, change, read));
+    let changes = [
+        ("shared = [1]", "list.append(shared, 2)", "list(shared)"),
+        (
+            "shared = [1]",
+            "list(map(shared.append, [2]))",
+            "list(shared)",
+        ),
+        (
+            "shared = [1]",
+            "functools.partial(shared.append, 2)()",
+            "list(shared)",
+        ),
+        (
+            "shared = [1]",
+            "max([2], key=shared.append)",
+            "list(shared)",
+        ),
+        (
+            "shared = [1]\nlater = shared.append",
+            "later(2)",
+            "list(shared)",
+        ),
+        ("shared = {}", "dict.update(shared, b=2)", "dict(shared)"),
+        (object.0, "setattr(shared, 'x', 3)", "shared.x"),
+        (object.0, "delattr(shared, 'x')", "shared.x"),
+        (
+            object.0,
+            "delattr(shared, 'x')",
+            "hasattr(shared, 'x') and shared.x",
+        ),
+    ];
+    for (setup, change, read) in reads.into_iter().chain(changes) {
+        let folder = TempDir::new().unwrap();
+        let setup = format!(
+            "import collections, functools, itertools\n{setup}\nvalue = None\nbefore = {read}"
+        );
+        let script = program(&folder, &setup, &[&format!("value = {read}"), change]);
+        let text = fs::read_to_string(&script).unwrap();
+        fs::write(
+            &script,
+            format!("{text}assert repr(value) == repr(before)\n"),
+        )
+        .unwrap();
+        let outcome = explored(interpreter, &script, Choice::Dpor, &Limits::default());
+        assert_eq!(outcome.verdict, Verdict::Failing, "{change}: {read}");
+    }
+}
+
 /// `functools.cached_property` takes a lock until 3.11, and none since.
 #[test]
 fn a_cached_property_is_computed_twice_where_no_lock_protects_it() {

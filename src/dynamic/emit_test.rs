@@ -134,8 +134,10 @@ const TEST: &str = r#""""Written by raceproof @VERSION@: one interleaving of @TA
 
     @FAILURE@
 
-The test runs that interleaving in an interpreter of its own and asserts @EXPECTED@. It fails as
-long as that does not hold, and passes once it is fixed. It needs neither raceproof nor a network.
+The test runs that interleaving in an interpreter of its own and asserts
+@EXPECTED@.
+It fails as long as that does not hold, and passes once it is fixed. It needs neither raceproof nor
+a network.
 """
 
 import importlib.machinery

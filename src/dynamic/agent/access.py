@@ -101,17 +101,54 @@ def _owner(obj, name):
 
 def load_attr(obj, name, event):
     if R.solo:
-        return getattr(obj, name)
+        value = getattr(obj, name)
+        return value if type(value) is not _builtin else announced(obj, name, event, value)
     place = R.places.get((id(obj), name))
     if place is None:
         owner = _owner(obj, name)
         if owner is None:
-            return getattr(obj, name)
+            value = getattr(obj, name)
+            return value if type(value) is not _builtin else announced(obj, name, event, value)
         place = R.places.get((id(owner), name))
         if place is None:
             place = new_place(owner, name)
     step(event | place)
     return getattr(obj, name)
+
+
+_builtin = type(len)
+
+
+def announced(obj, name, event, method):
+    """A method that may be called later, by a library or in another thread."""
+    if name in _METHODS and name not in _COUNTS and family(type(obj)):
+        return Method(obj, name, event, method)
+    return method
+
+
+def look_at_attr(obj, name, event):
+    """An attribute is read which need not be there."""
+    if not R.solo:
+        owner = _owner(obj, name)
+        if owner is not None:
+            step_on(owner, name, event)
+
+
+def load_attr_or(obj, name, default, event):
+    """`getattr` with a default."""
+    look_at_attr(obj, name, event)
+    return getattr(obj, name, default)
+
+
+def has_attr(obj, name, event):
+    """`hasattr`"""
+    look_at_attr(obj, name, event)
+    return hasattr(obj, name)
+
+
+def set_attr(obj, name, value, event):
+    """`setattr`"""
+    store_attr(value, obj, name, event)
 
 
 def store_attr(value, obj, name, event):
@@ -197,6 +234,7 @@ _BASES = (
     (weakref.WeakValueDictionary, _DICTS), (weakref.WeakKeyDictionary, _DICTS),
     (weakref.WeakSet, _SETS),
 )  # fmt: skip
+_CONTAINERS = frozenset(base for base, _ in _BASES)
 _families = {}
 
 
@@ -315,6 +353,10 @@ class Method:
         self.event = event
         self.call = call
 
+    def __getattr__(self, name):
+        # Its name, the object it belongs to.
+        return getattr(self.call, name)
+
     def __call__(self, *args, **kwargs):
         if not R.solo:
             obj = self.obj
@@ -389,6 +431,8 @@ def load_method(obj, name, event):
         return Method(obj, name, event, getattr(obj, name))
     if cls is _ModuleType:
         return library_function(getattr(obj, name), event)
+    if cls is type and obj in _CONTAINERS:
+        return LibraryCall(getattr(obj, name), event)
     if name in _ITERATOR_METHODS and cls in _ITERATORS:
         advance(obj, event + _to_update)
         return getattr(obj, name)
@@ -406,6 +450,11 @@ _CHANGES_FIRST = frozenset(
     "setitem delitem iadd iconcat ior".split()
 )
 _functions = (type(len), type(lambda: 0), type(random.shuffle))
+# Methods of container classes, called with the container.
+_descriptor = type(list.append)
+_CHANGES = _WRITE_WHOLE | frozenset(["add", "setdefault", "__setitem__"])
+# Modules of the library whose classes do so.
+_READING_CLASSES = frozenset(["array", "collections", "itertools"])
 
 
 class LibraryCall:
@@ -420,7 +469,8 @@ class LibraryCall:
     def __call__(self, *args, **kwargs):
         if not R.solo:
             event = self.event
-            if self.function.__name__ in _CHANGES_FIRST:
+            name = self.function.__name__
+            if name in _CHANGES_FIRST or name in _CHANGES and type(self.function) is _descriptor:
                 event += _to_update
             for value in args:
                 read_whole(value, event)
@@ -430,7 +480,11 @@ class LibraryCall:
 
 def library_function(function, event):
     """What is called when the program calls `function` by an imported name."""
-    if R.solo or not isinstance(function, _functions):
+    if R.solo:
+        return function
+    if not isinstance(function, _functions):
+        if isinstance(function, type) and function.__module__ in _READING_CLASSES:
+            return LibraryCall(function, event)
         return function
     if (function.__module__ or "").lstrip("_") in _READING_MODULES:
         return LibraryCall(function, event)
@@ -612,6 +666,9 @@ HOOKS = {
     "_rp_ga": load_attr,
     "_rp_sa": store_attr,
     "_rp_da": delete_attr,
+    "_rp_gd": load_attr_or,
+    "_rp_ha": has_attr,
+    "_rp_st": set_attr,
     "_rp_gn": load_name,
     "_rp_sn": store_name,
     "_rp_gi": load_item,

@@ -11,7 +11,7 @@ from .program import shown
 # Hook -> which argument is the value written; None: the value returned was read.
 _VALUES = {
     "_rp_ga": None, "_rp_gi": None, "_rp_in": None, "_rp_ni": None, "_rp_sz": None, "_rp_rd": None,
-    "_rp_sa": 0, "_rp_si": 0, "_rp_sn": 0, "_rp_ip": None, "_rp_nx": None,
+    "_rp_gd": None, "_rp_st": 2, "_rp_sa": 0, "_rp_si": 0, "_rp_sn": 0, "_rp_ip": None, "_rp_nx": None,
 }  # fmt: skip
 _MAX = 100_000
 

@@ -16,8 +16,15 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 # Built-ins that look at all of an argument, or take from it when it is an iterator.
 _READERS = frozenset(
-    "list tuple set frozenset dict sorted sum min max any all reversed print str repr".split()
+    "list tuple set frozenset dict sorted sum min max any all reversed print str repr ascii format "
+    "bytes bytearray".split()
 )
+# Built-ins for attributes whose names are values: how many arguments, which hook, what it does.
+_BY_NAME = {
+    ("getattr", 2): ("_rp_ga", READ), ("getattr", 3): ("_rp_gd", READ),
+    ("hasattr", 2): ("_rp_ha", READ), ("setattr", 3): ("_rp_st", WRITE),
+    ("delattr", 2): ("_rp_da", WRITE),
+}  # fmt: skip
 # Built-ins that take from their arguments step by step, later.
 _ITERATING = frozenset("iter enumerate zip map filter".split())
 _IN_PLACE = {
@@ -472,6 +479,16 @@ class Rewriter(ast.NodeTransformer):
                 node.args = [self.truth(node.args[0])]
                 self.breaks = True
                 return node
+            by_name = _BY_NAME.get((function.id, len(node.args)))
+            if (
+                builtin
+                and by_name
+                and not node.keywords
+                and not any(isinstance(a, ast.Starred) for a in node.args)
+            ):
+                hook, kind = by_name
+                args = [self.visit(a) for a in node.args]
+                return self.call(hook, args + [self.constant(kind, node, label)], node)
             if builtin and function.id in _ITERATING:
                 node.args = [
                     self.visit(a) if isinstance(a, ast.Starred) else self.iterated(a, label)
@@ -498,6 +515,8 @@ class Rewriter(ast.NodeTransformer):
             node.func = self.visit(function)
         if isinstance(function, ast.Attribute) and function.attr == "join" and len(node.args) == 1:
             node.args = [self.wrapped("_rp_rd", node.args[0], node, label)]
+        elif isinstance(function, ast.Attribute) and function.attr == "format":
+            node.args = [self.operand(a) for a in node.args]
         else:
             node.args = [self.visit(a) for a in node.args]
         node.keywords = [self.visit(k) for k in node.keywords]
@@ -514,6 +533,32 @@ class Rewriter(ast.NodeTransformer):
             node.value = self.wrapped("_rp_rd", node.value, node.value, label)
             return node
         return self.generic_visit(node)
+
+    def visit_keyword(self, node):
+        value = node.value
+        node.value = self.operand(value) if node.arg is None else self.visit(value)
+        return node
+
+    def visit_Dict(self, node):
+        pairs = zip(node.keys, node.values)
+        node.values = [self.visit(v) if k else self.operand(v) for k, v in pairs]
+        node.keys = [self.visit(k) if k else None for k in node.keys]
+        return node
+
+    def visit_FormattedValue(self, node):
+        node.value = self.operand(node.value)
+        if node.format_spec is not None:
+            node.format_spec = self.visit(node.format_spec)
+        return node
+
+    visit_Interpolation = visit_FormattedValue
+
+    def visit_BinOp(self, node):
+        sides = (node.left, node.right)
+        if any(isinstance(it, ast.Constant) and type(it.value) in (int, float) for it in sides):
+            return self.generic_visit(node)
+        node.left, node.right = self.operand(node.left), self.operand(node.right)
+        return node
 
     def visit_Compare(self, node):
         if len(node.ops) != 1:
