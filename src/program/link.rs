@@ -294,9 +294,10 @@ impl Links {
         self.rewritten = Arc::new(names.copied().collect());
     }
 
-    /// Keeps the code of functions packed only, where nobody else has the facts of their module.
-    pub(super) fn forget_code(&mut self) {
-        self.modules.par_iter_mut().for_each(|(_, facts)| {
+    /// Keeps the code of functions of these modules packed only, where nobody else has the facts of their module.
+    pub(super) fn forget_code(&mut self, modules: std::ops::Range<ModuleIndex>) {
+        let modules = modules.start as usize..modules.end as usize;
+        self.modules[modules].par_iter_mut().for_each(|(_, facts)| {
             if let Some(facts) = Arc::get_mut(facts) {
                 facts.forget_code();
             }

@@ -108,7 +108,10 @@ pub struct Coverage {
 
 /// So many modules are looked through for roots before the code of the functions that were followed
 /// is forgotten. Most of it is of these modules themselves.
-const MODULES_AT_A_TIME: u32 = 1024;
+const MODULES_AT_A_TIME: u32 = 256;
+
+/// After so many groups the code of other modules is forgotten, too: to look for it takes time.
+const GROUPS_AT_A_TIME: u32 = 4;
 
 /// A linked program.
 pub struct Program {
@@ -157,7 +160,7 @@ impl Program {
                 })
             })
             .collect();
-        links.forget_code();
+        links.forget_code(all.clone());
         let shared = roots::Shared {
             module_objects: objects.iter().flat_map(|it| &*it.value).copied().collect(),
             spawning: names.spawning,
@@ -166,7 +169,7 @@ impl Program {
         let mut found: Vec<Found<ModuleRoots>> = Vec::with_capacity(links.modules.len());
         for start in all.clone().step_by(MODULES_AT_A_TIME as usize) {
             let some = start..all.end.min(start.saturating_add(MODULES_AT_A_TIME));
-            found.par_extend(some.into_par_iter().map(|module| {
+            found.par_extend(some.clone().into_par_iter().map(|module| {
                 let reads = memory.reads();
                 if cancelled() {
                     return Found::new(ModuleRoots::default(), reads);
@@ -181,7 +184,9 @@ impl Program {
                     Found::new(roots, reads)
                 })
             }));
-            links.forget_code();
+            let groups = start / MODULES_AT_A_TIME + 1;
+            let is_all = groups.is_multiple_of(GROUPS_AT_A_TIME);
+            links.forget_code(if is_all { all.clone() } else { some });
         }
         let gil_calls: Vec<Found<Vec<GilUse>>> = (0..)
             .zip(&links.modules)
