@@ -171,7 +171,7 @@ impl AgentError {
 }
 
 /// So many times five milliseconds an agent is waited for when it is told to end.
-const FAREWELL: u32 = 100;
+const FAREWELL: u32 = 400;
 
 /// A run with a journal may take so many times as long as one without a step may.
 const LONGEST: u32 = 12;
