@@ -1,7 +1,7 @@
 //! Statements to ops, with the flow between them.
 
 use ruff_python_ast::{
-    CmpOp, ElifElseClause, ExceptHandler, Expr, Pattern, Stmt, StmtClassDef, StmtFor,
+    BoolOp, CmpOp, ElifElseClause, ExceptHandler, Expr, Pattern, Stmt, StmtClassDef, StmtFor,
     StmtFunctionDef, StmtIf, StmtImport, StmtImportFrom, StmtMatch, StmtTry, StmtWhile, StmtWith,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -1060,6 +1060,12 @@ const OLDEST: [u8; 2] = [3, 13];
 
 /// What a test of `sys.version_info` says on all targets, if it says the same on all.
 fn asks_for_version(test: &Expr) -> Option<bool> {
+    if let Expr::BoolOp(it) = test {
+        // One false part settles an `and`, one true part an `or`.
+        let settles = it.op == BoolOp::Or;
+        let mut parts = it.values.iter().map(asks_for_version);
+        return parts.find(|it| *it == Some(settles)).flatten();
+    }
     let Expr::Compare(compare) = test else {
         return None;
     };

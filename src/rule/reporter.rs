@@ -10,6 +10,7 @@ use crate::program::atomicity::Access;
 use crate::program::conflicts::Conflict;
 use crate::program::effect::{Action, At, Mode, PlaceAccess};
 use crate::program::roots::{self, Record, RootKind};
+use crate::program::sharing::is_test_path;
 use crate::source::span::Site;
 
 /// Takes what a rule finds. Severity and name are filled in from the rule's page; findings that
@@ -166,6 +167,13 @@ impl<'a> Reporter<'a> {
         if !self.reported.insert(primary) {
             return;
         }
+        // Nobody's data depends on what a test loses.
+        let path = &self.program.links().module(record.at.function.module).path;
+        let severity = if is_test_path(path) {
+            severity.min(Severity::Info)
+        } else {
+            severity
+        };
         self.findings.push(Finding {
             rule: self.rule.to_owned(),
             severity,
