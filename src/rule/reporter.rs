@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 use crate::findings::{Evidence, Finding, Related, Root, Severity};
 use crate::program::Program;
 use crate::program::atomicity::Access;
-use crate::program::conflicts::Conflict;
+use crate::program::conflicts::{Conflict, Defect};
 use crate::program::effect::{Action, At, Mode, PlaceAccess};
 use crate::program::roots::{self, Record, RootKind};
 use crate::program::sharing::is_test_path;
@@ -84,6 +84,8 @@ impl<'a> Reporter<'a> {
         }
         let severity = if conflict.explicit {
             self.severity
+        } else if self.is_faint(conflict) {
+            self.severity.min(Severity::Info)
         } else {
             self.severity.min(Severity::Warning)
         };
@@ -95,6 +97,19 @@ impl<'a> Reporter<'a> {
         let roots = self.roots_of(&[primary, other]);
         let state = conflict.place.to_string();
         self.push(primary, text, severity, evidence, state, related, roots);
+    }
+
+    /// Whether a conflict rests on assumed callers alone and rarely does harm that anybody minds:
+    /// functions that count in a variable, and no lock at any access says that threads share it.
+    /// Decision 11 has the numbers.
+    fn is_faint(&self, conflict: &Conflict) -> bool {
+        let primary = self.program.record(conflict.primary);
+        let other = self.program.record(conflict.other);
+        let is_offered = |record: &Record| self.program.root_of(record).group.is_some();
+        conflict.guard.is_none()
+            && conflict.defect == Defect::LostUpdate
+            && !is_offered(primary)
+            && !is_offered(other)
     }
 
     /// Reports one thing that a root does.
