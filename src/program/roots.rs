@@ -367,7 +367,7 @@ impl Finder<'_> {
         facts.functions.iter().any(|it| it.is_async) && !self.links.knows_threads(self.module)
     }
 
-    fn body_may_spawn(&self) -> bool {
+    fn body_may_spawn(&mut self) -> bool {
         let id = FunctionId {
             module: self.module,
             index: 0,
@@ -376,12 +376,18 @@ impl Finder<'_> {
             return false;
         }
         let body = self.links.function(id);
-        body.calls.iter().any(|call| match body.value(call.callee) {
-            Value::Attribute { name, .. } => {
-                self.shared.spawning.contains(name) && name.as_str() != "map"
-            }
-            _ => false,
-        })
+        (0..)
+            .zip(&body.calls)
+            .any(|(index, call)| match body.value(call.callee) {
+                // A name that much else has.
+                Value::Attribute { name, .. } if name.as_str() == "map" => {
+                    let frame = self.summaries.eval.module_frame(self.module);
+                    let targets = self.summaries.eval.targets(frame, index);
+                    targets.iter().any(|target| self.starts_thread(target))
+                }
+                Value::Attribute { name, .. } => self.shared.spawning.contains(name),
+                _ => false,
+            })
     }
 
     /// What a module sets on a thread-local object while it is imported, only the importing thread
