@@ -140,12 +140,21 @@ pub fn of_class(
         Some(DirectiveKind::ThreadSafe) => return Sharing::Declared,
         _ => {}
     }
-    if remembers_its_thread(eval, class) {
-        return Sharing::Confined;
-    }
-    if belongs_to_a_loop(eval, class) || keeps_position(eval, class) {
-        return Sharing::Confined;
-    }
+    let sharing = by_what_it_has(eval, class, module_objects);
+    let confined = matches!(sharing, Sharing::Shared | Sharing::Entered)
+        && (remembers_its_thread(eval, class)
+            || belongs_to_a_loop(eval, class)
+            || keeps_position(eval, class));
+    if confined { Sharing::Confined } else { sharing }
+}
+
+/// How instances of a class are shared as far as its lock, its docstring and who keeps it tell.
+fn by_what_it_has(
+    eval: &mut Evaluator<'_>,
+    class: ClassId,
+    module_objects: &FxHashSet<ClassId>,
+) -> Sharing {
+    let links = eval.links;
     let facts = links.module(class.module);
     // A lock says more than a docstring: nobody takes one for a single thread.
     if owns_lock(eval, class) {
