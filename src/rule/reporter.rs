@@ -82,9 +82,9 @@ impl<'a> Reporter<'a> {
                 related.push(self.related(at, message, held));
             }
         }
-        let severity = if conflict.explicit {
+        let severity = if conflict.explicit && !self.is_memo(conflict) {
             self.severity
-        } else if self.is_faint(conflict) {
+        } else if !conflict.explicit && self.is_faint(conflict) {
             self.severity.min(Severity::Info)
         } else {
             self.severity.min(Severity::Warning)
@@ -97,6 +97,19 @@ impl<'a> Reporter<'a> {
         let roots = self.roots_of(&[primary, other]);
         let state = conflict.place.to_string();
         self.push(primary, text, severity, evidence, state, related, roots);
+    }
+
+    /// Whether a conflict is about a value that two threads may both compute and store, each as good
+    /// as the other as far as is known: often enough meant that way not to bet on it.
+    fn is_memo(&self, conflict: &Conflict) -> bool {
+        match self.program.record(conflict.primary).action {
+            Action::Access(it) => {
+                it.access == Access::CheckThenAct
+                    && !it.identity
+                    && (it.refills() || conflict.defect == Defect::LazyInit)
+            }
+            _ => false,
+        }
     }
 
     /// Whether a conflict rests on assumed callers alone and rarely does harm that anybody minds:
