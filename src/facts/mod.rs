@@ -28,7 +28,7 @@ pub use packed::Packed;
 use crate::source::name::Name;
 use crate::source::span::Range;
 
-/// Index into [`Function::values`]; 0 is [`Value::Unknown`].
+/// Index into [`Code::values`]; 0 is [`Value::Unknown`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ValueId(pub u32);
 
@@ -37,7 +37,7 @@ impl ValueId {
     pub const UNKNOWN: Self = Self(0);
 }
 
-/// A run of [`Function::lists`].
+/// A run of [`Code::lists`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct List {
     /// First index.
@@ -245,7 +245,7 @@ pub enum OpKind {
     /// `base += ...` on a local variable that may be a container.
     #[allow(missing_docs)]
     Extend { base: ValueId, value: ValueId },
-    /// A call, by index into [`Function::calls`].
+    /// A call, by index into [`Code::calls`].
     Call(u32),
     /// Takes a lock by method and certainly has it from here on.
     #[allow(missing_docs)]
@@ -278,9 +278,9 @@ pub struct Op {
     pub kind: OpKind,
     /// The expression or statement.
     pub range: Range,
-    /// Index into [`Function::held`].
+    /// Index into [`Code::held`].
     pub held: u32,
-    /// Index into [`Function::controls`]; 0 is "always".
+    /// Index into [`Code::controls`]; 0 is "always".
     pub control: u32,
     /// Runs more than once a call.
     pub in_loop: bool,
