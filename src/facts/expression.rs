@@ -894,25 +894,16 @@ impl<'a> Walker<'a> {
             } if walker.same(*other, base) && walker.same(*other_key, key) => Some(*op),
             Value::Call(index) => {
                 // `d.get(k)` loads `d[k]` as well.
-                let frame = &walker.frames[walker.frames.len() - 1];
-                let call = &frame.code.calls[*index as usize];
-                let Value::Attribute {
-                    base: other, name, ..
-                } = walker.get(call.callee)
-                else {
+                let code = &walker.frames[walker.frames.len() - 1].code;
+                let call = &code.calls[*index as usize];
+                let Value::Attribute { base: other, .. } = *walker.get(call.callee) else {
                     return None;
                 };
-                let first = frame.code.list(call.arguments).first().copied()?;
-                if name.as_str() != "get" || !walker.same(*other, base) || !walker.same(first, key)
-                {
+                let first = code.list(call.arguments).first().copied()?;
+                if !walker.same(other, base) || !walker.same(first, key) {
                     return None;
                 }
-                let found = frame
-                    .code
-                    .ops
-                    .iter()
-                    .rposition(|op| op.kind == OpKind::Call(*index))?;
-                u32::try_from(found).ok()
+                walker.lookup_by_get(*index)
             }
             _ => None,
         })

@@ -1102,16 +1102,12 @@ fn asks_for_version(test: &Expr) -> Option<bool> {
     }
 }
 
+/// Exceptions that tell of the absence of an element or attribute.
+const ABSENCE: [&str; 4] = ["KeyError", "IndexError", "LookupError", "AttributeError"];
+
 /// Whether an `except` clause catches the absence of an element or attribute.
 fn says_absent(kind: &Expr) -> bool {
-    match kind {
-        Expr::Name(name) => matches!(
-            name.id.as_str(),
-            "KeyError" | "IndexError" | "LookupError" | "AttributeError"
-        ),
-        Expr::Tuple(kinds) => kinds.elts.iter().any(says_absent),
-        _ => false,
-    }
+    names_one_of(kind, &ABSENCE)
 }
 
 /// Whether a handler is there for an element that is absent: it names such an exception, or it
@@ -1127,8 +1123,8 @@ fn expects_absence(handler: &ExceptHandler) -> bool {
     match handler.type_.as_deref() {
         Some(kind) => {
             says_absent(kind)
-                || is_named(kind, "ValueError")
-                || is_named(kind, "Exception") && passes()
+                || names_one_of(kind, &["ValueError"])
+                || names_one_of(kind, &["Exception"]) && passes()
         }
         None => passes(),
     }
@@ -1144,15 +1140,15 @@ fn suppresses_absence(context: &Expr) -> bool {
         Expr::Attribute(it) => it.attr.as_str() == "suppress",
         _ => false,
     };
-    let absent =
-        |it: &Expr| says_absent(it) || is_named(it, "ValueError") || is_named(it, "Exception");
+    let absent = |it: &Expr| says_absent(it) || names_one_of(it, &["ValueError", "Exception"]);
     is_suppress && call.arguments.args.iter().any(absent)
 }
 
-fn is_named(kind: &Expr, name: &str) -> bool {
+/// Whether an exception, or one of a tuple of them, has one of these names.
+fn names_one_of(kind: &Expr, names: &[&str]) -> bool {
     match kind {
-        Expr::Name(it) => it.id.as_str() == name,
-        Expr::Tuple(kinds) => kinds.elts.iter().any(|it| is_named(it, name)),
+        Expr::Name(it) => names.contains(&it.id.as_str()),
+        Expr::Tuple(kinds) => kinds.elts.iter().any(|it| names_one_of(it, names)),
         _ => false,
     }
 }

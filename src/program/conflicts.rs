@@ -529,8 +529,12 @@ impl<'a> Places<'a> {
         }
         // What was there goes away only when somebody takes it out.
         if x.acts == Access::Remove {
-            let removes = |it| matches!(it, Access::Remove | Access::Clear | Access::Rearrange);
-            let removes = removes(y.access) || y.access == Access::CheckThenAct && removes(y.acts);
+            let done = if y.access == Access::CheckThenAct {
+                y.acts
+            } else {
+                y.access
+            };
+            let removes = matches!(done, Access::Remove | Access::Clear | Access::Rearrange);
             return removes.then_some(Defect::StaleTest);
         }
         match y.access {

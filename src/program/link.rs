@@ -60,7 +60,7 @@ pub struct Links {
     /// By package: see [`Links::is_of_command`].
     commands: Vec<bool>,
     /// See [`Links::is_internal`].
-    internal: FxHashSet<(u32, Name)>,
+    internal: Arc<FxHashSet<(u32, Name)>>,
     rewritten: Arc<FxHashSet<Name>>,
 }
 
@@ -273,28 +273,46 @@ impl Links {
             script_folders: FxHashSet::default(),
             packages: Vec::new(),
             commands: Vec::new(),
-            internal: FxHashSet::default(),
+            internal: Arc::default(),
             rewritten: Arc::default(),
         };
         links.collect_rewritten(last);
         links.collect_script_folders();
         links.collect_packages();
+        links.collect_internal(last);
         links
     }
 
+    /// Whether the tables of two programs with the same modules say the same, as far as `same` asks.
+    fn agrees_with(&self, other: &Self, same: impl Fn(&Table, &Table) -> bool) -> bool {
+        let mut tables = self.tables.iter().zip(&other.tables);
+        tables.all(|(one, other)| Arc::ptr_eq(one, other) || same(one, other))
+    }
+
     fn collect_rewritten(&mut self, last: Option<&Self>) {
-        if let Some(last) = last {
-            let mut tables = last.tables.iter().zip(&self.tables);
-            if tables.all(|(old, new)| Arc::ptr_eq(old, new) || old.rewritten == new.rewritten) {
-                self.rewritten = Arc::clone(&last.rewritten);
-                return;
-            }
+        let same = |one: &Table, other: &Table| one.rewritten == other.rewritten;
+        if let Some(last) = last.filter(|it| it.agrees_with(self, same)) {
+            self.rewritten = Arc::clone(&last.rewritten);
+            return;
         }
         let names = self.tables.iter().flat_map(|table| &table.rewritten);
         self.rewritten = Arc::new(names.copied().collect());
     }
 
-    /// Keeps the code of functions of these modules packed only, where nobody else has the facts of their module.
+    /// The same files are in the same packages.
+    fn collect_internal(&mut self, last: Option<&Self>) {
+        let same = |one: &Table, other: &Table| one.classes == other.classes;
+        if let Some(last) = last.filter(|it| it.agrees_with(self, same)) {
+            self.internal = Arc::clone(&last.internal);
+            return;
+        }
+        let tables = self.packages.iter().zip(&self.tables);
+        let names = tables.map(|(&package, table)| (package, &table.classes));
+        self.internal = Arc::new(internal_classes(names));
+    }
+
+    /// Keeps the code of functions of these modules packed only, where nobody else has the facts of
+    /// their module.
     pub(super) fn forget_code(&mut self, modules: std::ops::Range<ModuleIndex>) {
         let modules = modules.start as usize..modules.end as usize;
         self.modules[modules].par_iter_mut().for_each(|(_, facts)| {
@@ -372,8 +390,6 @@ impl Links {
         }
         self.packages = packages;
         self.commands = faces.iter().map(Face::is_of_command).collect();
-        let tables = self.packages.iter().zip(&self.tables);
-        self.internal = internal_classes(tables.map(|(&package, table)| (package, &table.classes)));
     }
 
     /// The package a module belongs to: the outermost folder with an `__init__` above it, or the

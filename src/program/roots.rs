@@ -609,10 +609,7 @@ impl Finder<'_> {
             if !is_entry {
                 continue;
             }
-            if self.is_called_under_lock(id, name, &lineage) {
-                continue;
-            }
-            if is_public(name.as_str()) && helpers.contains(&name) {
+            if helpers.contains(&name) {
                 continue;
             }
             let receiver = match self.summaries.eval.binding(id) {
@@ -656,9 +653,9 @@ impl Finder<'_> {
         }
     }
 
-    /// Methods that have a public name and yet are there for the class alone: it calls them itself,
-    /// each time on a thread of its own, under a lock that they could not take again, or from
-    /// another such method; from its constructor besides.
+    /// Methods that may have a public name and yet are there for the class alone: a base calls them
+    /// under its lock; or it calls them itself, each time on a thread of its own, under a lock that
+    /// they could not take again, or from another such method; from its constructor besides.
     fn helpers(
         &mut self,
         class: ClassId,
@@ -674,10 +671,11 @@ impl Finder<'_> {
         let models = self.summaries.eval.inherited_models(class);
         let threads = models.iter().filter_map(|model| model.thread.as_ref());
         settled.extend(threads.map(|thread| Name::new(&thread.run)));
+        let mut helpers: FxHashSet<Name> = FxHashSet::default();
         for &id in methods {
             let function = links.function(id);
             if self.is_called_under_lock(id, function.name, lineage) {
-                settled.insert(function.name);
+                helpers.insert(function.name);
             }
             for op in &function.ops {
                 let OpKind::Call(index) = op.kind else {
@@ -695,7 +693,6 @@ impl Finder<'_> {
                 settled.extend(target.and_then(|it| own_method(function, it.1)));
             }
         }
-        let mut helpers: FxHashSet<Name> = FxHashSet::default();
         loop {
             let known = helpers.len();
             for (&name, calls) in &sites {

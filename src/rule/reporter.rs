@@ -82,13 +82,13 @@ impl<'a> Reporter<'a> {
                 related.push(self.related(at, message, held));
             }
         }
-        let severity = if conflict.explicit && !self.is_memo(conflict) {
-            self.severity
-        } else if !conflict.explicit && self.is_faint(conflict) {
-            self.severity.min(Severity::Info)
-        } else {
-            self.severity.min(Severity::Warning)
+        let most = match conflict.explicit {
+            true if self.is_memo(conflict) => Severity::Warning,
+            true => Severity::Error,
+            false if self.is_faint(conflict) => Severity::Info,
+            false => Severity::Warning,
         };
+        let severity = self.severity.min(most);
         let evidence = if conflict.explicit || conflict.guard.is_some() {
             Evidence::Likely
         } else {

@@ -100,20 +100,19 @@ def _owner(obj, name):
 
 
 def load_attr(obj, name, event):
-    if R.solo:
-        value = getattr(obj, name)
-        return value if type(value) is not _builtin else announced(obj, name, event, value)
-    place = R.places.get((id(obj), name))
-    if place is None:
-        owner = _owner(obj, name)
-        if owner is None:
-            value = getattr(obj, name)
-            return value if type(value) is not _builtin else announced(obj, name, event, value)
-        place = R.places.get((id(owner), name))
+    if not R.solo:
+        place = R.places.get((id(obj), name))
         if place is None:
-            place = new_place(owner, name)
-    step(event | place)
-    return getattr(obj, name)
+            owner = _owner(obj, name)
+            if owner is not None:
+                place = R.places.get((id(owner), name))
+                if place is None:
+                    place = new_place(owner, name)
+        if place is not None:
+            step(event | place)
+            return getattr(obj, name)
+    value = getattr(obj, name)
+    return value if type(value) is not _builtin else announced(obj, name, event, value)
 
 
 _builtin = type(len)

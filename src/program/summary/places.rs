@@ -418,7 +418,7 @@ impl Summaries<'_> {
                 let access = PlaceAccess::plain(place, Access::Update);
                 self.act(walk, index, access);
             }
-            Update::From(load) if self.is_load(walk, value, load) => {
+            Update::From(load) if keeps_load(walk.function, value, load) => {
                 // To put back what was there before is not to compute from it.
                 let access = PlaceAccess::plain(place, Access::Write);
                 self.act(walk, index, access);
@@ -426,27 +426,6 @@ impl Summaries<'_> {
             Update::From(load) => {
                 self.update_from(walk, index, place, load, None);
             }
-        }
-    }
-
-    /// Whether a value is what an op loaded, unchanged.
-    fn is_load(&self, walk: &Walk<'_>, value: ValueId, load: u32) -> bool {
-        match *walk.function.value(value) {
-            Value::Read(op) | Value::Attribute { op, .. } => op == load,
-            // `self.name = self.name or name`
-            Value::Join(parts) => {
-                let function = walk.function;
-                let is_it = |it: &ValueId| {
-                    matches!(function.value(*it),
-                        Value::Read(op) | Value::Attribute { op, .. } if *op == load)
-                };
-                let parts = function.list(parts);
-                parts.iter().any(is_it)
-                    && parts
-                        .iter()
-                        .all(|it| is_it(it) || !contains_load(function, *it, load, 0))
-            }
-            _ => false,
         }
     }
 
@@ -872,6 +851,25 @@ fn changes_others(function: &Function, call: &Call) -> bool {
                 | Value::Parameter(_)
                 | Value::Attribute { .. }
         )
+}
+
+/// Whether a value is what an op loaded, unchanged.
+fn is_load(function: &Function, value: ValueId, load: u32) -> bool {
+    matches!(function.value(value), Value::Read(op) | Value::Attribute { op, .. } if *op == load)
+}
+
+/// Whether a value is what an op loaded or something else that has nothing to do with it, as in
+/// `self.name = self.name or name`.
+fn keeps_load(function: &Function, value: ValueId, load: u32) -> bool {
+    let Value::Join(parts) = function.value(value) else {
+        return is_load(function, value, load);
+    };
+    let parts = function.list(*parts);
+    let is_it = |it: ValueId| is_load(function, it, load);
+    parts.iter().any(|&it| is_it(it))
+        && parts
+            .iter()
+            .all(|&it| is_it(it) || !contains_load(function, it, load, 0))
 }
 
 /// Whether a value is computed from what an op loaded.
