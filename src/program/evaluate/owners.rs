@@ -1,0 +1,148 @@
+//! Owners: which object, class or module keeps what a function makes.
+
+use std::rc::Rc;
+
+use super::{CALL_ORIGIN, Evaluator};
+use crate::facts::{Function, OpKind, Value, ValueId};
+use crate::program::link::Home;
+use crate::program::object::{FrameId, FunctionId, ObjectId, Origin, SetId};
+
+/// Objects that are found in more places than this are taken to be in the first ones.
+const MAX_HOLDERS: usize = 8;
+
+impl Evaluator<'_> {
+    /// Notes who keeps those objects that their makers hand back.
+    pub(super) fn hold(&mut self, holder: ObjectId, set: SetId) {
+        for object in self.arena.members(set).to_vec() {
+            if let Some(Origin::Site { frame, value, .. }) = self.arena.origin(object)
+                && self.is_handed_back(frame, value)
+            {
+                let holders = self.holders.entry(object).or_default();
+                if !holders.contains(&holder) && holders.len() < MAX_HOLDERS {
+                    holders.push(holder);
+                }
+            }
+        }
+    }
+
+    /// Whether the function that makes an object returns it and does not keep it.
+    fn is_handed_back(&self, frame: FrameId, site: u32) -> bool {
+        let id = self.arena.frame_of(frame).function;
+        if id.module == u32::MAX || id.index == 0 {
+            return false;
+        }
+        let made = made_value(self.links.function(id), site);
+        self.handed_back(id).contains(&made)
+    }
+
+    /// The values that a function may make, return and keep nowhere.
+    fn handed_back(&self, id: FunctionId) -> Rc<[ValueId]> {
+        if let Some(known) = self.handed_back.borrow().get(&id) {
+            return Rc::clone(known);
+        }
+        let function = self.links.function(id);
+        let returned = function
+            .returns
+            .iter()
+            .flat_map(|it| match function.value(*it) {
+                Value::Join(list) => function.list(*list),
+                _ => std::slice::from_ref(it),
+            });
+        let found: Rc<[ValueId]> = returned
+            .copied()
+            .filter(|&it| {
+                matches!(
+                    function.value(it),
+                    Value::Call(_) | Value::Container { .. } | Value::Combined(_)
+                ) && !is_kept(function, it)
+            })
+            .collect();
+        self.handed_back.borrow_mut().insert(id, Rc::clone(&found));
+        found
+    }
+
+    /// The objects that a call in a frame makes, returns and keeps nowhere.
+    pub fn made_for_caller(&mut self, callee: FrameId) -> Vec<ObjectId> {
+        let id = self.arena.frame_of(callee).function;
+        let values = self.handed_back(id);
+        let mut found = Vec::new();
+        for &value in values.iter() {
+            let set = self.value(callee, value);
+            let members = self.arena.members(set).iter();
+            found.extend(members.copied().filter(|&it| {
+                matches!(self.arena.origin(it), Some(Origin::Site { frame, .. }) if frame == callee)
+            }));
+        }
+        found
+    }
+
+    /// Whether a module or class holds what is made at a site in a name.
+    pub fn is_held_by_module(&self, made_in: FunctionId, site: u32) -> bool {
+        let made = if site & (1 << 31) != 0 {
+            let function = self.links.function(made_in);
+            function.calls[(site & !(1 << 31)) as usize].result
+        } else {
+            ValueId(site)
+        };
+        matches!(
+            self.links.home(made_in, made),
+            Some(Home::Global(..) | Home::Class(..))
+        )
+    }
+
+    /// The object that holds another one: the one in whose method or constructor it was made, when
+    /// that keeps it. What a method makes and only returns belongs to whoever called it; of that,
+    /// the object in whose attribute it was found.
+    pub fn owner(&self, object: ObjectId) -> Option<ObjectId> {
+        let Origin::Site { frame, value, .. } = self.arena.origin(object)? else {
+            return None;
+        };
+        if let Some(&[holder, ..]) = self.holders.get(&object).map(Vec::as_slice) {
+            return Some(holder);
+        }
+        let receiver = self.receiver(frame)?;
+        (!self.is_handed_back(frame, value)).then_some(receiver)
+    }
+
+    /// The same, for code that runs on `viewer`: of several objects that hold one made at the same
+    /// place, it knows its own.
+    pub fn owner_for(&self, viewer: Option<ObjectId>, object: ObjectId) -> Option<ObjectId> {
+        match (viewer, self.holders.get(&object)) {
+            (Some(viewer), Some(holders)) if holders.contains(&viewer) => Some(viewer),
+            _ => self.owner(object),
+        }
+    }
+}
+
+/// The value that stands for an object at its allocation site.
+pub fn made_value(function: &Function, site: u32) -> ValueId {
+    if site & CALL_ORIGIN == 0 {
+        ValueId(site)
+    } else {
+        function.calls[(site & !CALL_ORIGIN) as usize].result
+    }
+}
+
+/// Whether a function keeps a value: stores it, hands it on, or lets a nested function see it.
+pub fn is_kept(function: &Function, value: ValueId) -> bool {
+    let holds = |list: &[ValueId]| list.contains(&value);
+    function
+        .cells
+        .iter()
+        .any(|(_, values)| values.contains(&value))
+        || function.ops.iter().any(|op| match &op.kind {
+            OpKind::Write { value: stored, .. }
+            | OpKind::WriteVariable { value: stored, .. }
+            | OpKind::ItemWrite { value: stored, .. } => *stored == value,
+            OpKind::Call(call) => {
+                let call = &function.calls[*call as usize];
+                holds(function.list(call.arguments))
+                    || call.keywords.iter().any(|(_, argument)| *argument == value)
+            }
+            _ => false,
+        })
+        || function.values.iter().any(|it| match it {
+            Value::Container { elements, .. } => holds(function.list(*elements)),
+            _ => false,
+        })
+}
