@@ -8,10 +8,13 @@
 //! what happens to objects that nobody else can see yet.
 
 mod calls;
+mod composition;
 mod containers;
+mod libraries;
 mod locks;
 mod ownership;
 mod places;
+mod sections;
 mod step;
 mod threads;
 

@@ -125,7 +125,7 @@ impl Summaries<'_> {
         }
     }
 
-    pub(super) fn side_of(&mut self, origin: Origin) -> Option<(ObjectId, LockSide)> {
+    fn side_of(&mut self, origin: Origin) -> Option<(ObjectId, LockSide)> {
         let Origin::Site { frame, value, .. } = origin else {
             return None;
         };
@@ -210,16 +210,11 @@ impl Summaries<'_> {
     }
 
     /// A lock that cannot be evaluated, by the name it goes under, when the name says "lock".
-    pub(super) fn named_lock(
-        &mut self,
-        frame: FrameId,
-        value: ValueId,
-        certain: bool,
-    ) -> Option<ObjectId> {
+    fn named_lock(&mut self, frame: FrameId, value: ValueId, certain: bool) -> Option<ObjectId> {
         self.find_named_lock(frame, value, certain, 0)
     }
 
-    pub(super) fn find_named_lock(
+    fn find_named_lock(
         &mut self,
         frame: FrameId,
         value: ValueId,
@@ -279,7 +274,7 @@ impl Summaries<'_> {
     }
 
     /// Whether a lock is made anew each time the value is computed.
-    pub(super) fn is_per_call(&mut self, frame: FrameId, value: ValueId, lock: ObjectId) -> bool {
+    fn is_per_call(&mut self, frame: FrameId, value: ValueId, lock: ObjectId) -> bool {
         let Some(Origin::Site {
             frame: maker,
             value: site,
@@ -328,7 +323,7 @@ impl Summaries<'_> {
         )
     }
 
-    pub(super) fn is_returned_anew(&mut self, frame: FrameId, value: ValueId, depth: u32) -> bool {
+    fn is_returned_anew(&mut self, frame: FrameId, value: ValueId, depth: u32) -> bool {
         let function = self
             .eval
             .links

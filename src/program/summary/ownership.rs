@@ -77,7 +77,7 @@ impl Summaries<'_> {
         self.publish_set_into(walk, bases, values);
     }
 
-    pub(super) fn publish_set_into(&mut self, walk: &mut Walk<'_>, bases: SetId, values: SetId) {
+    fn publish_set_into(&mut self, walk: &mut Walk<'_>, bases: SetId, values: SetId) {
         let values = self.eval.arena.members(values).to_vec();
         if values.is_empty() {
             return;

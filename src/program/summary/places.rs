@@ -173,7 +173,7 @@ impl Summaries<'_> {
     }
 
     /// Whether a function returns an object of which two differ: an instance of a class.
-    pub(super) fn makes_object(&mut self, frame: FrameId) -> bool {
+    fn makes_object(&mut self, frame: FrameId) -> bool {
         let set = self.eval.returned(frame);
         self.eval
             .arena
@@ -184,7 +184,7 @@ impl Summaries<'_> {
 
     /// The object that really holds a field: a class attribute read through an instance that
     /// never stores it belongs to the class.
-    pub(super) fn field_owner(&mut self, object: ObjectId, name: Name) -> ObjectId {
+    fn field_owner(&mut self, object: ObjectId, name: Name) -> ObjectId {
         let class = match *self.eval.arena.get(object) {
             Object::Instance(class, _) | Object::Class(class) => class,
             _ => return object,
@@ -269,12 +269,7 @@ impl Summaries<'_> {
         self.store(walk, index, place, value, update);
     }
 
-    pub(super) fn update_behind_property(
-        &mut self,
-        walk: &mut Walk<'_>,
-        index: u32,
-        setter: FrameId,
-    ) {
+    fn update_behind_property(&mut self, walk: &mut Walk<'_>, index: u32, setter: FrameId) {
         let summary = self.summary(setter);
         for effect in &summary.effects {
             if let Action::Access(access) = effect.action
@@ -292,7 +287,7 @@ impl Summaries<'_> {
         }
     }
 
-    pub(super) fn setter(&mut self, object: ObjectId, name: Name) -> Option<FunctionId> {
+    fn setter(&mut self, object: ObjectId, name: Name) -> Option<FunctionId> {
         let Object::Instance(class, _) = *self.eval.arena.get(object) else {
             return None;
         };
@@ -549,7 +544,7 @@ impl Summaries<'_> {
         op.control != 0 && asked && alone
     }
 
-    pub(super) fn check_then_act(
+    fn check_then_act(
         &mut self,
         walk: &mut Walk<'_>,
         index: u32,

@@ -269,7 +269,7 @@ impl Summaries<'_> {
         walk.by_op.push((index, known));
     }
 
-    pub(super) fn live_now(&self, walk: &Walk<'_>) -> Rc<[u32]> {
+    fn live_now(&self, walk: &Walk<'_>) -> Rc<[u32]> {
         if walk.live.is_empty() {
             Rc::clone(&self.empty_live)
         } else {
@@ -277,7 +277,7 @@ impl Summaries<'_> {
         }
     }
 
-    pub(super) fn finished_now(&self, walk: &Walk<'_>) -> Rc<[ObjectId]> {
+    fn finished_now(&self, walk: &Walk<'_>) -> Rc<[ObjectId]> {
         if walk.finished.is_empty() {
             Rc::clone(&self.empty_objects)
         } else {

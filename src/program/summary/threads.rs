@@ -127,7 +127,7 @@ impl Summaries<'_> {
 
     /// The call that says what a thread runs: its constructor's, or the one in which the
     /// constructor of a subclass hands it to the library.
-    pub(super) fn thread_call(&mut self, thread: ObjectId) -> Option<(FrameId, u32)> {
+    fn thread_call(&mut self, thread: ObjectId) -> Option<(FrameId, u32)> {
         let Some(Origin::Site { frame, value, .. }) = self.eval.arena.origin(thread) else {
             return None;
         };
@@ -185,7 +185,7 @@ impl Summaries<'_> {
         })
     }
 
-    pub(super) fn spawn_arguments(
+    fn spawn_arguments(
         &mut self,
         frame: FrameId,
         call: u32,

@@ -1,0 +1,145 @@
+//! Critical sections: taking locks, entering contexts and leaving them.
+
+#[allow(clippy::wildcard_imports)]
+use super::*;
+
+impl Summaries<'_> {
+    pub(super) fn acquire(&mut self, walk: &mut Walk<'_>, index: u32, held: HeldLock, region: u32) {
+        // What was held just before: this acquisition itself is part of the op's held set only
+        // afterwards for `with`, and already for a method call that certainly succeeded.
+        let is_itself =
+            |it: &HeldLock| it.section & 0xffff_ffff == u64::from(region) && it.lock == held.lock;
+        let may_fail = self.may_fail(walk, index);
+        self.record_acquire(walk, index, held, may_fail, is_itself);
+    }
+
+    /// Records that a lock is taken under all that are held but `itself`, if it excludes anybody.
+    fn record_acquire(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        held: HeldLock,
+        may_fail: bool,
+        itself: impl Fn(&HeldLock) -> bool,
+    ) {
+        if held.mode != Mode::Exclusive {
+            return;
+        }
+        let action = Action::Acquire {
+            lock: held.lock,
+            reentrant: self.is_reentrant(held.lock),
+            may_fail,
+            made: self.made_at(held.lock),
+        };
+        let locks = self.held_at(walk, index);
+        let before: Vec<HeldLock> = locks.iter().copied().filter(|it| !itself(it)).collect();
+        self.record_held(walk, index, action, before.into());
+    }
+
+    /// Whether the `acquire` call at an op's place can return without the lock.
+    fn may_fail(&self, walk: &Walk<'_>, index: u32) -> bool {
+        let range = walk.function.ops[index as usize].range;
+        walk.function.ops[..index as usize]
+            .iter()
+            .rev()
+            .filter(|op| op.range == range)
+            .find_map(|op| match op.kind {
+                OpKind::Call(call) => {
+                    let call = &walk.function.calls[call as usize];
+                    Some(call.arguments.len > 0 || !call.keywords.is_empty())
+                }
+                _ => None,
+            })
+            .unwrap_or(false)
+    }
+
+    /// Whether the thread that has a lock may take it again.
+    pub fn is_reentrant(&mut self, lock: ObjectId) -> bool {
+        match *self.eval.arena.get(lock) {
+            Object::Foreign(name, origin) => {
+                let kind = self
+                    .eval
+                    .class_models(name)
+                    .iter()
+                    .find_map(|model| model.lock);
+                match kind {
+                    Some(LockKind::Mutex) => false,
+                    Some(LockKind::Semaphore) => self.permits(origin) != Mode::Exclusive,
+                    // A condition without a lock of its own makes a re-entrant one.
+                    _ => true,
+                }
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn enter(&mut self, walk: &mut Walk<'_>, index: u32, context: ValueId, region: u32) {
+        let set = self.eval.value(walk.frame, context);
+        // The op that enters counts what it takes as held; `__enter__` itself runs before.
+        let section = (u64::from(walk.frame.0) << 32) | u64::from(region);
+        let outside: Rc<[HeldLock]> = self
+            .held_at(walk, index)
+            .iter()
+            .copied()
+            .filter(|held| held.section != section)
+            .collect();
+        for object in self.eval.arena.members(set).to_vec() {
+            match self.eval.arena.get(object).clone() {
+                Object::Instance(class, _) => {
+                    if let Some(enter) = self.eval.method_of(class, Name::new("__enter__")) {
+                        let frame = self.eval.generic_frame(enter, Some(object));
+                        let before = walk.extra_held.len();
+                        self.compose_under(walk, index, frame, Rc::clone(&outside));
+                        // What `__enter__` leaves held is held by the region.
+                        walk.extra_held.truncate(before);
+                    }
+                }
+                Object::Context(frame) => {
+                    let before = walk.extra_held.len();
+                    self.compose_under(walk, index, frame, Rc::clone(&outside));
+                    walk.extra_held.truncate(before);
+                }
+                _ => {}
+            }
+        }
+        for held in self.locks_of(walk.frame, context, region) {
+            if held.mode == Mode::PerCall && self.is_made_here(walk, held.lock) {
+                self.record(walk, index, Action::FreshLock { lock: held.lock });
+            }
+            let direct = self
+                .eval
+                .arena
+                .members(set)
+                .iter()
+                .any(|&it| matches!(self.eval.arena.get(it), Object::Foreign(..)));
+            if direct {
+                self.acquire_in_with(walk, index, held);
+            }
+        }
+    }
+
+    /// `with lock:` the op that enters already counts the lock as held; it is taken by whoever
+    /// holds the others.
+    pub(super) fn acquire_in_with(&mut self, walk: &mut Walk<'_>, index: u32, held: HeldLock) {
+        let is_itself = |it: &HeldLock| it.section == held.section;
+        self.record_acquire(walk, index, held, false, is_itself);
+    }
+
+    pub(super) fn exit(&mut self, walk: &mut Walk<'_>, index: u32, context: ValueId) {
+        let set = self.eval.value(walk.frame, context);
+        for object in self.eval.arena.members(set).to_vec() {
+            let models = self.eval.models_of(object);
+            if models.iter().any(|model| model.with_joins) {
+                self.finish(walk, object);
+            }
+            if let Object::Instance(class, _) = *self.eval.arena.get(object)
+                && let Some(exit) = self.eval.method_of(class, Name::new("__exit__"))
+            {
+                let frame = self.eval.generic_frame(exit, Some(object));
+                let before = walk.extra_held.clone();
+                self.compose(walk, index, frame);
+                walk.extra_held = before;
+            }
+        }
+    }
+}
