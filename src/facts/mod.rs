@@ -37,6 +37,12 @@ impl ValueId {
     pub const UNKNOWN: Self = Self(0);
 }
 
+impl Default for ValueId {
+    fn default() -> Self {
+        Self::UNKNOWN
+    }
+}
+
 /// A run of [`Code::lists`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct List {
