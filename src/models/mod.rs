@@ -295,6 +295,10 @@ pub struct ClassModel {
     /// Targets from which `unsafe-shared` no longer holds.
     #[serde(default)]
     pub unsafe_until: Option<String>,
+    /// Threads share instances of classes that derive from it: values that refer to one are handed
+    /// from thread to thread, or it is one for all who ask.
+    #[serde(default)]
+    pub shared: bool,
     /// It is an iterator: `next` on a shared one is not atomic.
     #[serde(default)]
     pub iterator: bool,

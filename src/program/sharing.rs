@@ -172,7 +172,8 @@ fn by_what_it_has(
         || is_metaclass(eval, class)
         || (is_lock(eval, class) && !is_asynchronous(facts, links, class))
         || keeps_by_thread(eval, class)
-        || serves_requests(eval, class);
+        || serves_requests(eval, class)
+        || eval.inherited_models(class).iter().any(|it| it.shared);
     if shared {
         Sharing::Shared
     } else {
