@@ -8,6 +8,7 @@
 //! what happens to objects that nobody else can see yet.
 
 mod calls;
+mod checks;
 mod composition;
 mod containers;
 mod libraries;

@@ -1,0 +1,373 @@
+//! Checks: the tests that decide about acts, and the acts that rely on what a test said.
+
+#[allow(clippy::wildcard_imports)]
+use super::*;
+
+impl Summaries<'_> {
+    /// Records an access and, when a test decided about it, the two together.
+    pub(super) fn act(&mut self, walk: &mut Walk<'_>, index: u32, access: PlaceAccess) {
+        let may_rely = !cannot_fail(walk.function, index, access.access, access.container)
+            && ((access.access.writes() && !self.is_keyed_by_thread(walk, index))
+                || access.access == Access::Read
+                || access.access == Access::Lookup && self.repeats_a_test(walk, index));
+        let (tested, settled) = if may_rely {
+            match self.tested(walk, index, access.place) {
+                Decision::Free => (None, false),
+                Decision::Settled => (None, true),
+                Decision::Stale(tested) => (Some(tested), false),
+            }
+        } else {
+            walk.fills_in_section = false;
+            (None, false)
+        };
+        // Filled once, by whoever finds it empty under the lock: others see nothing or all of it.
+        let access = PlaceAccess {
+            fills: walk.fills_in_section
+                && access.access == Access::Write
+                && !is_built_after(walk.function, index, access.place.slot),
+            settled,
+            ..access
+        };
+        match tested {
+            Some(tested) if access.access.writes() => {
+                self.record(walk, index, Action::Access(access));
+                self.check_then_act(walk, index, access, &tested);
+            }
+            Some(tested)
+                if access.access == Access::Lookup
+                    || tested.look == Look::IsNone
+                    || tested.look == Look::Truth =>
+            {
+                // Used because it was there a moment ago.
+                let held = self.held_at(walk, index);
+                let kept = common_sections(&tested.held, &held);
+                let relying = PlaceAccess {
+                    relies_on: Some(tested.at),
+                    ..access
+                };
+                if kept.len() == held.len() {
+                    self.record(walk, index, Action::Access(relying));
+                } else {
+                    self.record_held(walk, index, Action::Access(relying), kept);
+                }
+            }
+            _ => self.record(walk, index, Action::Access(access)),
+        }
+    }
+
+    pub(super) fn check_then_act(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        act: PlaceAccess,
+        tested: &Tested,
+    ) {
+        let now = self.held_at(walk, index);
+        let held = common_sections(&tested.held, &now);
+        let access = PlaceAccess {
+            access: Access::CheckThenAct,
+            acts: act.access,
+            identity: act.identity || self.does_something_before(walk, index),
+            locked: now.iter().any(|it| it.mode == Mode::Exclusive),
+            piecemeal: walk.function.ops[index as usize].in_loop && !tested.in_loop,
+            ensures: act.access == Access::Add && self.adds_what_was_missing(walk, index),
+            relies_on: Some(tested.at),
+            fills: matches!(tested.look, Look::IsNone | Look::Truth)
+                && matches!(act.access, Access::Write),
+            ..act
+        };
+        self.record_held(walk, index, Action::Access(access), held);
+    }
+
+    /// The innermost test of a place that decides whether an op runs, unless the test and the op
+    /// lie in one critical section or a test inside it asks again.
+    pub(super) fn tested(&mut self, walk: &mut Walk<'_>, index: u32, place: Place) -> Decision {
+        walk.fills_in_section = false;
+        let now = self.held_at(walk, index);
+        let mut control = walk.function.ops[index as usize].control;
+        let mut found: Option<Tested> = None;
+        while control != 0 {
+            let node = walk.function.controls[control as usize];
+            if !(node.first..node.end).contains(&index) {
+                let in_test = self.in_test(walk, node);
+                // A callee that also changes the place does its own testing; what it returns says
+                // what it did.
+                let changing: Vec<u32> = in_test
+                    .iter()
+                    .filter(|&&(_, effect, _)| {
+                        matches!(walk.summary.effects[effect as usize].action,
+                            Action::Access(it) if it.place == place && it.access.writes())
+                    })
+                    .map(|&(op, ..)| op)
+                    .collect();
+                for &(op, effect, recalled) in &in_test {
+                    if changing.contains(&op) {
+                        continue;
+                    }
+                    let effect = &walk.summary.effects[effect as usize];
+                    let Action::Access(access) = effect.action else {
+                        continue;
+                    };
+                    if access.place != place
+                        || !matches!(
+                            access.access,
+                            Access::Read | Access::Lookup | Access::Snapshot
+                        )
+                    {
+                        continue;
+                    }
+                    // Not the effect's own locks: a test that itself relies on an outer one is
+                    // recorded with what both have in common.
+                    let (at, look) = (effect.at, recalled.unwrap_or(access.look));
+                    let look = if node.absent { Look::IsNone } else { look };
+                    let held = self.held_at(walk, op);
+                    let in_loop = walk.function.ops[op as usize].in_loop;
+                    let test = Tested {
+                        at,
+                        held,
+                        look,
+                        in_loop,
+                    };
+                    if !common_sections(&test.held, &now).is_empty() {
+                        walk.fills_in_section = matches!(look, Look::IsNone | Look::Truth);
+                        return Decision::Settled;
+                    }
+                    found.get_or_insert(test);
+                }
+            }
+            control = node.parent;
+        }
+        found.map_or(Decision::Free, Decision::Stale)
+    }
+
+    /// What a test loads, by op and effect: itself, or into a local variable earlier, with how the
+    /// variable is looked at.
+    fn in_test(&self, walk: &Walk<'_>, node: Control) -> Vec<(u32, u32, Option<Look>)> {
+        let recalled: Vec<(u32, Look)> = walk.function.ops[node.first as usize..node.end as usize]
+            .iter()
+            .filter_map(|op| match op.kind {
+                OpKind::Recall { load, look } => Some((load, look)),
+                _ => None,
+            })
+            .collect();
+        // Effects come in the order of the ops.
+        let of_ops = |first: u32, end: u32| {
+            let from = walk.by_op.partition_point(|(op, _)| *op < first);
+            let to = walk.by_op.partition_point(|(op, _)| *op < end);
+            walk.by_op[from..to].iter()
+        };
+        let itself = of_ops(node.first, node.end).map(|&(op, effect)| (op, effect, None));
+        let before = recalled.iter().flat_map(|&(load, look)| {
+            of_ops(load, load + 1).map(move |&(op, effect)| (op, effect, Some(look)))
+        });
+        itself.chain(before).collect()
+    }
+
+    /// Whether an op loads `base[key]` after a test has asked for the same key.
+    fn repeats_a_test(&self, walk: &Walk<'_>, index: u32) -> bool {
+        let function = walk.function;
+        let op = &function.ops[index as usize];
+        let OpKind::ItemRead { base, key } = op.kind else {
+            return false;
+        };
+        let mut control = op.control;
+        while control != 0 {
+            let node = function.controls[control as usize];
+            let test = &function.ops[node.first as usize..node.end as usize];
+            let asks = test.iter().any(|op| match op.kind {
+                OpKind::Contains {
+                    base: other,
+                    key: asked,
+                } => is_same(function, other, base) && is_same(function, asked, key),
+                // The callee looks the key up: its effects tell where.
+                OpKind::Call(call) => {
+                    let call = &function.calls[call as usize];
+                    let mut given = function.list(call.arguments).iter();
+                    given.any(|&it| is_same(function, it, key))
+                }
+                _ => false,
+            });
+            if asks {
+                return true;
+            }
+            control = node.parent;
+        }
+        false
+    }
+
+    /// Whether an op puts into a container what the test before it looked for there, and the test
+    /// decides about nothing else.
+    fn adds_what_was_missing(&self, walk: &Walk<'_>, index: u32) -> bool {
+        let function = walk.function;
+        let op = &function.ops[index as usize];
+        let OpKind::Call(call) = op.kind else {
+            return false;
+        };
+        let &[added] = function.list(function.calls[call as usize].arguments) else {
+            return false;
+        };
+        let node = function.controls[op.control as usize];
+        let mut test = function.ops[node.first as usize..node.end as usize].iter();
+        let asked = test.any(
+            |op| matches!(op.kind, OpKind::Contains { key, .. } if is_same(function, key, added)),
+        );
+        let mut others = function.ops.iter().enumerate();
+        let alone = others.all(|(at, other)| {
+            at == index as usize
+                || other.control != op.control
+                || matches!(
+                    other.kind,
+                    OpKind::Read { .. } | OpKind::ReadVariable { .. } | OpKind::Recall { .. }
+                )
+        });
+        op.control != 0 && asked && alone
+    }
+
+    /// Whether an op stores or removes what only the thread that runs asks for.
+    fn is_keyed_by_thread(&mut self, walk: &Walk<'_>, index: u32) -> bool {
+        let (OpKind::ItemWrite { key, .. } | OpKind::ItemDelete { key, .. }) =
+            walk.function.ops[index as usize].kind
+        else {
+            return false;
+        };
+        let module = walk.function_id.module;
+        sharing::is_thread_identity(&mut self.eval, module, walk.function, key)
+    }
+
+    /// Whether something is done for its own sake between the test that an act relies on and the
+    /// act: done twice, it may differ from done once.
+    fn does_something_before(&self, walk: &Walk<'_>, index: u32) -> bool {
+        let function = walk.function;
+        let control = function.ops[index as usize].control;
+        let before = function.ops[..index as usize].iter().rev();
+        before
+            .take_while(|op| op.control >= control)
+            .any(|op| match op.kind {
+                OpKind::Call(call) if op.control == control => {
+                    let call = &function.calls[call as usize];
+                    call.statement && changes_others(function, call)
+                }
+                _ => false,
+            })
+    }
+}
+
+/// Whether what is done to the elements of a container comes out the same whatever a test before
+/// it said: who wrote it expects the element to be gone, or there already.
+///
+/// A mapping or set that is emptied may be filled again; a list that is emptied loses what was
+/// appended since somebody looked.
+fn cannot_fail(
+    function: &Function,
+    index: u32,
+    access: Access,
+    container: Option<ContainerKind>,
+) -> bool {
+    let op = &function.ops[index as usize];
+    if access == Access::Clear {
+        return !matches!(
+            container,
+            Some(ContainerKind::List | ContainerKind::Deque | ContainerKind::Bytearray)
+        );
+    }
+    if matches!(access, Access::Remove | Access::Lookup) && op.absence_handled {
+        return true;
+    }
+    let OpKind::Call(call) = op.kind else {
+        return false;
+    };
+    let call = &function.calls[call as usize];
+    let Value::Attribute { name, .. } = function.value(call.callee) else {
+        return false;
+    };
+    match access {
+        Access::Remove => match name.as_str() {
+            "pop" => call.arguments.len > 1 || !call.keywords.is_empty(),
+            "discard" => true,
+            _ => false,
+        },
+        Access::Add => name.as_str() == "setdefault",
+        _ => false,
+    }
+}
+
+/// Whether two values of a function are spelled alike.
+fn is_same(function: &Function, a: ValueId, b: ValueId) -> bool {
+    if a == b {
+        return a != ValueId::UNKNOWN;
+    }
+    let variable = |op: u32| match function.ops.get(op as usize).map(|op| &op.kind) {
+        Some(OpKind::ReadVariable { variable, .. }) => Some(*variable),
+        _ => None,
+    };
+    match (function.value(a), function.value(b)) {
+        (
+            Value::Attribute { base, name, .. },
+            Value::Attribute {
+                base: other_base,
+                name: other,
+                ..
+            },
+        ) => name == other && is_same(function, *base, *other_base),
+        (
+            Value::Item { base, key, .. },
+            Value::Item {
+                base: other_base,
+                key: other,
+                ..
+            },
+        ) => is_same(function, *key, *other) && is_same(function, *base, *other_base),
+        (Value::Read(one), Value::Read(other)) => {
+            variable(*one).is_some() && variable(*one) == variable(*other)
+        }
+        (Value::Call(one), Value::Call(other)) => {
+            let (one, other) = (
+                &function.calls[*one as usize],
+                &function.calls[*other as usize],
+            );
+            let (mine, others) = (function.list(one.arguments), function.list(other.arguments));
+            is_same(function, one.callee, other.callee)
+                && mine.len() == others.len()
+                && mine
+                    .iter()
+                    .zip(others)
+                    .all(|(&a, &b)| is_same(function, a, b))
+        }
+        (one, other) => {
+            matches!(
+                one,
+                Value::Parameter(_) | Value::Global(_) | Value::Captured(_) | Value::Constant(_)
+            ) && one == other
+        }
+    }
+}
+
+/// Whether a call whose result is thrown away acts on something that the function did not make
+/// itself, and does more than report.
+fn changes_others(function: &Function, call: &Call) -> bool {
+    let Value::Attribute { base, name, .. } = function.value(call.callee) else {
+        return false;
+    };
+    let reports = matches!(
+        name.as_str(),
+        "debug"
+            | "info"
+            | "warning"
+            | "warn"
+            | "error"
+            | "exception"
+            | "critical"
+            | "log"
+            | "write"
+    );
+    !reports
+        && matches!(
+            function.value(*base),
+            Value::Global(_)
+                | Value::Captured(_)
+                | Value::Imported { .. }
+                | Value::Read(_)
+                | Value::Parameter(_)
+                | Value::Attribute { .. }
+        )
+}
