@@ -248,6 +248,10 @@ pub enum OpKind {
     /// Iterates over `base`, running Python code between the steps.
     #[allow(missing_docs)]
     Iterate { base: ValueId },
+    /// The body of the loop over `base`, or over a view of it, changes how many elements it has, by
+    /// the op with this index, and walks on.
+    #[allow(missing_docs)]
+    Upset { base: ValueId, change: u32 },
     /// `base += ...` on a local variable that may be a container.
     #[allow(missing_docs)]
     Extend { base: ValueId, value: ValueId },

@@ -211,6 +211,7 @@ mod op {
     pub const EXIT: u8 = 21;
     pub const RETURN: u8 = 22;
     pub const YIELD: u8 = 23;
+    pub const UPSET: u8 = 24;
 
     /// It runs in a loop.
     pub const IN_LOOP: u8 = 0x20;
@@ -299,6 +300,8 @@ class Store(Base):
                     if self.key is None:
                         break
             seen += [key, (key,), {key}]
+            for key in seen:
+                seen.pop(key)
         del self.key, seen
         return lambda: (key, self.table)
 

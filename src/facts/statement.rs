@@ -6,6 +6,7 @@ mod contexts;
 mod definitions;
 mod exceptions;
 mod loops;
+mod upset;
 
 use ruff_python_ast::{Expr, Stmt};
 

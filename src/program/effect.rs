@@ -176,6 +176,9 @@ pub enum Action {
     /// A container that something else changes at any time is walked step by step.
     #[allow(missing_docs)]
     Walk { what: Name, changed_by: Name },
+    /// A dict or set is walked by a loop whose body changes its size, at `change`, and goes on.
+    #[allow(missing_docs)]
+    Upset { place: Place, change: Range },
     /// An object that belongs to an event loop is used.
     #[allow(missing_docs)]
     LoopOnly { object: ObjectId, method: Name },

@@ -224,9 +224,9 @@ impl Changes {
                     access.relies_on.as_mut().map_or(Some(()), place)?;
                 }
                 Action::Acquire { made, .. } => made.as_mut().map_or(Some(()), place)?,
-                Action::Leak { exit, .. } => {
+                Action::Leak { exit: range, .. } | Action::Upset { change: range, .. } => {
                     if let Some(ranges) = self.moved.get(&record.at.function.module) {
-                        *exit = *ranges.get(exit)?;
+                        *range = *ranges.get(range)?;
                     }
                 }
                 _ => {}

@@ -78,6 +78,7 @@ fn action(program: &Program, record: &Record) -> String {
         Action::Walk { what, changed_by } => {
             format!("walks `{what}`, which is changed by {changed_by}")
         }
+        Action::Upset { .. } => format!("walks `{}` while it changes its size", record.words),
         Action::ProcessWide { what, by, .. } => format!("changes {what} through `{by}`"),
         Action::LoopOnly { method, .. } => format!("calls `{method}`, which belongs to one loop"),
         Action::Signal { .. } => format!("signals `{}`", record.words),

@@ -3,7 +3,7 @@
 use super::{exclusive, may_run_beside_others, one_a_site};
 use crate::program::Program;
 use crate::program::conflicts::Defect;
-use crate::program::effect::Action;
+use crate::program::effect::{Action, At};
 use crate::rule::{Reporter, Rule, Text, describe};
 
 /// See the page.
@@ -30,6 +30,33 @@ impl Rule for IterateWhileMutated {
                     consequence: "the walk skips or repeats elements, or raises RuntimeError".to_owned(),
                     advice: "iterate over a copy made in one step (`list(x)`) or hold the lock of the writers".to_owned(),
                 },
+            );
+        }
+        let upset = one_a_site(program, |record| {
+            matches!(record.action, Action::Upset { .. })
+        });
+        for record in upset {
+            let Action::Upset { change, .. } = record.action else {
+                continue;
+            };
+            let place = record.words;
+            let change = At {
+                range: change,
+                ..record.at
+            };
+            report.record(
+                record,
+                Text {
+                    message: format!("`{place}` is changed in size by the loop that walks it"),
+                    label: "walked step by step here".to_owned(),
+                    consequence:
+                        "the walk raises RuntimeError at its next step, whatever other threads do"
+                            .to_owned(),
+                    advice: "iterate over a copy: `list(x)`".to_owned(),
+                },
+                place.to_string(),
+                vec![(change, "changed here".to_owned())],
+                &[],
             );
         }
         // What changes it needs no lock of the program's.

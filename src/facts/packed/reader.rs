@@ -284,6 +284,10 @@ impl<'a> Reader<'a> {
             op::ITERATE => OpKind::Iterate {
                 base: self.operand(),
             },
+            op::UPSET => OpKind::Upset {
+                base: self.operand(),
+                change: self.number(),
+            },
             op::EXTEND => OpKind::Extend {
                 base: self.operand(),
                 value: self.operand(),

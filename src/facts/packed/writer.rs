@@ -323,6 +323,10 @@ impl Writer<'_> {
                 self.operand(it);
                 self.number(region);
             }
+            OpKind::Upset { base, change } => {
+                self.operand(base);
+                self.number(change);
+            }
             OpKind::Truth { base: it }
             | OpKind::Iterate { base: it }
             | OpKind::Release { lock: it }
@@ -398,6 +402,7 @@ fn op_kind(kind: &OpKind) -> (u8, bool) {
         OpKind::Contains { .. } => (op::CONTAINS, false),
         OpKind::Truth { .. } => (op::TRUTH, false),
         OpKind::Iterate { .. } => (op::ITERATE, false),
+        OpKind::Upset { .. } => (op::UPSET, false),
         OpKind::Extend { .. } => (op::EXTEND, false),
         OpKind::Call(_) => (op::CALL, false),
         OpKind::Acquire { .. } => (op::ACQUIRE, false),

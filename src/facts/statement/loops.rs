@@ -16,6 +16,7 @@ impl<'a> Walker<'a> {
         let before = self.frame().flow.clone();
         let open = self.open_loop(&it.body, Some(&it.target));
         self.op(OpKind::Iterate { base: iterated }, range_of(&*it.iter));
+        let first = self.next_op();
         let element = self.value(Value::Element(iterated));
         let target_range = range_of(&*it.target);
         match &*it.target {
@@ -27,6 +28,7 @@ impl<'a> Walker<'a> {
             target => self.assign(target, element, target_range),
         }
         self.suite(&it.body);
+        self.upset(it, iterated, first);
         let breaks = self.close_loop(&open, range_of(&*it.target));
         let after = self.frame().flow.clone();
         let joined = self.join(before, after);

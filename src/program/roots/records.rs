@@ -53,6 +53,7 @@ impl Finder<'_> {
                 (on.map_or(0, |it| self.key(it)), what, on)
             }
             Action::Callback { what } => (0, what, None),
+            Action::Upset { place, .. } => (self.place_key(place), self.place_words(place), None),
             Action::ProcessWide { by, .. } => (0, by, None),
             Action::Walk { what, .. } => (0, what, None),
             Action::HalfImported => (0, Name::new("sys.modules"), None),

@@ -250,6 +250,39 @@ impl Summaries<'_> {
         }
     }
 
+    /// A loop changes the size of what it walks: an error for a dict or set, whoever else uses it. A
+    /// list skips elements, which may be meant.
+    pub(super) fn upset(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId, change: u32) {
+        let set = self.eval.value(walk.frame, base);
+        let objects = self.eval.arena.members(set).to_vec();
+        let are_all = objects.iter().all(|&object| {
+            let is_plain = match self.eval.arena.get(object) {
+                Object::Container(..) => true,
+                Object::Foreign(name, _) => {
+                    let name = name.as_str();
+                    name.starts_with("builtins.")
+                        || matches!(name, "collections.defaultdict" | "collections.OrderedDict")
+                }
+                _ => false,
+            };
+            is_plain
+                && matches!(
+                    self.kind_of(object),
+                    Some(
+                        ContainerKind::Dict
+                            | ContainerKind::DefaultDict
+                            | ContainerKind::OrderedDict
+                            | ContainerKind::Set
+                    )
+                )
+        });
+        if let Some(&object) = objects.first().filter(|_| are_all) {
+            let place = self.contents_place(object);
+            let change = walk.function.ops[change as usize].range;
+            self.record(walk, index, Action::Upset { place, change });
+        }
+    }
+
     /// A step of an iterator object that others may hold too.
     pub(super) fn advance(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId) {
         let set = self.eval.value(walk.frame, base);

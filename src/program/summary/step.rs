@@ -111,6 +111,7 @@ impl Summaries<'_> {
             OpKind::Iterate { base } => {
                 self.iterate(walk, index, base);
             }
+            OpKind::Upset { base, change } => self.upset(walk, index, base, change),
             OpKind::Extend { base, .. } => {
                 // `x += ...` on a local name changes a list in place and rebinds anything else.
                 if let Some(kind) = self.container_kind(walk.frame, base)
