@@ -10,6 +10,7 @@ pub mod graph;
 pub mod guards;
 mod interface;
 pub mod link;
+pub mod loaded_from;
 pub mod lock_order;
 mod memory;
 pub mod object;

@@ -123,11 +123,16 @@ impl Summaries<'_> {
             }
             _ => None,
         };
-        if let Some(what) = what {
-            let held = self.held_at(walk, index);
-            if !held.is_empty() {
-                self.record(walk, index, Action::Callback { what });
-            }
+        // What was put into a collection somebody else has registered, whatever function calls it: a
+        // lock may be held further out.
+        let is_registered = matches!(
+            walk.function.value(call.callee),
+            Value::Element(_) | Value::Item { .. }
+        );
+        if let Some(what) = what
+            && (is_registered || !self.held_at(walk, index).is_empty())
+        {
+            self.record(walk, index, Action::Callback { what });
         }
     }
 
