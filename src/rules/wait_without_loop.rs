@@ -1,11 +1,17 @@
 //! The check behind `rules/wait-without-loop.md`; read that page first.
 
-use super::one_a_site;
-use crate::facts::{Look, OpKind, Value};
+use rustc_hash::FxHashSet;
+
+use super::{exclusive, one_a_site};
+use crate::facts::{Call, Function, Look, Op, OpKind, Value, ValueId, Variable};
+use crate::models::ContainerKind;
 use crate::program::Program;
-use crate::program::effect::Action;
+use crate::program::atomicity;
+use crate::program::effect::{Action, At};
+use crate::program::loaded_from::LoadedFrom;
 use crate::program::roots::Record;
 use crate::rule::{Reporter, Rule, Text};
+use crate::source::name::Name;
 
 /// See the page.
 pub struct WaitWithoutLoop;
@@ -21,7 +27,7 @@ impl Rule for WaitWithoutLoop {
                 && trusts_the_notification(program, record)
         });
         for record in wanted {
-            let condition = record.words;
+            let condition = condition_words(program, record);
             report.record(
                 record,
                 Text {
@@ -38,7 +44,138 @@ impl Rule for WaitWithoutLoop {
                 &[],
             );
         }
+        let waits = one_a_site(program, |record| {
+            matches!(record.action, Action::Condition { notify: false, .. })
+        });
+        for record in waits {
+            let Some((tested, bounded)) = tested_too_early(program, record) else {
+                continue;
+            };
+            let condition = condition_words(program, record);
+            let consequence = if bounded {
+                "a notification sent between the test and the wait is lost: the thread sleeps until \
+                 the timeout ends, and what it waits for is late"
+            } else {
+                "a notification sent between the test and the wait is lost, and the thread sleeps on"
+            };
+            report.record(
+                record,
+                Text {
+                    message: format!(
+                        "`{condition}` is waited on because of a test made before its lock was taken"
+                    ),
+                    label: "nothing is tested between taking the lock and this".to_owned(),
+                    consequence: consequence.to_owned(),
+                    advice: "test the state inside the `with` block, before the wait".to_owned(),
+                },
+                condition.to_string(),
+                vec![(tested, "tested here, without the lock".to_owned())],
+                &[],
+            );
+        }
     }
+}
+
+/// The test that decides on a wait before the lock is taken, and whether the wait has a timeout:
+/// where the section tests nothing before it waits, and the test asks for what a notifier changes.
+fn tested_too_early(program: &Program, record: &Record) -> Option<(At, bool)> {
+    let function = program.links().function(record.at.function);
+    let (index, wait, call) = waiting_call(function, record)?;
+    let regions = &function.held[wait.held as usize];
+    // Under a lock of a caller, or a second one of its own, the test may be made in time.
+    if exclusive(record).count() > 1 || regions.len() != 1 {
+        return None;
+    }
+    let region = regions[0].region;
+    let entered = function.ops[..index]
+        .iter()
+        .rposition(|op| matches!(op.kind, OpKind::Enter { region: it, .. } if it == region))?;
+    let control = function.ops[entered].control;
+    let looks = function.ops[entered + 1..index].iter().any(|op| {
+        !matches!(
+            op.kind,
+            OpKind::Read {
+                look: Look::Use,
+                ..
+            } | OpKind::ReadVariable {
+                look: Look::Use,
+                ..
+            }
+        )
+    });
+    if looks || control == 0 || control != wait.control {
+        return None;
+    }
+    let test = function.controls[control as usize];
+    let mut asked = LoadedFrom::new(program.links(), record.at.function);
+    for op in test.first..test.end {
+        asked.add_op(op);
+    }
+    let mut notifiers = program.records().iter().filter(|it| {
+        it.key == record.key && matches!(it.action, Action::Condition { notify: true, .. })
+    });
+    let changes =
+        notifiers.any(|it| changes_any(program.links().function(it.at.function), &asked.names));
+    let tested = At {
+        range: function.ops.get(test.first as usize)?.range,
+        ..record.at
+    };
+    changes.then_some((tested, is_bounded(call)))
+}
+
+/// Whether a function stores under one of these names, or changes the container that one holds.
+fn changes_any(function: &Function, names: &FxHashSet<Name>) -> bool {
+    let holds = |value: ValueId| match function.value(value) {
+        Value::Attribute { name, .. } | Value::Global(name) => names.contains(name),
+        _ => false,
+    };
+    function.ops.iter().any(|op| match op.kind {
+        OpKind::Write { name, .. }
+        | OpKind::WriteVariable {
+            variable: Variable::Global(name),
+            ..
+        } => names.contains(&name),
+        OpKind::ItemWrite { base, .. } | OpKind::ItemDelete { base, .. } => holds(base),
+        OpKind::Call(call) => match *function.value(function.calls[call as usize].callee) {
+            Value::Attribute { base, name, .. } => {
+                let changes = atomicity::method(ContainerKind::Deque, name.as_str());
+                holds(base) && changes.is_some_and(atomicity::Access::writes)
+            }
+            _ => false,
+        },
+        _ => false,
+    })
+}
+
+/// The condition variable as the code spells it, where only the lock in it has a name for others.
+fn condition_words(program: &Program, record: &Record) -> Name {
+    let function = program.links().function(record.at.function);
+    let receiver = waiting_call(function, record).and_then(|(_, _, call)| {
+        match *function.value(call.callee) {
+            Value::Attribute { base, .. } => Some(function.value(base)),
+            _ => None,
+        }
+    });
+    match receiver {
+        Some(Value::Attribute { name, .. }) if !record.words.as_str().contains('.') => *name,
+        _ => record.words,
+    }
+}
+
+/// The call of a record, with its op.
+fn waiting_call<'f>(function: &'f Function, record: &Record) -> Option<(usize, &'f Op, &'f Call)> {
+    let mut ops = function.ops.iter().enumerate();
+    ops.find_map(|(index, op)| match op.kind {
+        OpKind::Call(call) if op.range == record.at.range => {
+            Some((index, op, &function.calls[call as usize]))
+        }
+        _ => None,
+    })
+}
+
+/// Whether a wait has a timeout.
+fn is_bounded(call: &Call) -> bool {
+    call.arguments.len > 0 || !call.keywords.is_empty()
 }
 
 /// Whether the code after a wait takes what it waited for as given.
@@ -48,19 +185,10 @@ impl Rule for WaitWithoutLoop {
 /// function tests first.
 fn trusts_the_notification(program: &Program, record: &Record) -> bool {
     let function = program.links().function(record.at.function);
-    let found = function
-        .ops
-        .iter()
-        .enumerate()
-        .find_map(|(index, op)| match op.kind {
-            OpKind::Call(call) if op.range == record.at.range => Some((index, op, call)),
-            _ => None,
-        });
-    let Some((index, op, call)) = found else {
+    let Some((index, op, call)) = waiting_call(function, record) else {
         return false;
     };
-    let call = &function.calls[call as usize];
-    let bounded = call.arguments.len > 0 || !call.keywords.is_empty();
+    let bounded = is_bounded(call);
     if op.in_loop || !call.statement {
         return false;
     }
