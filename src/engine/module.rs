@@ -64,7 +64,7 @@ pub(super) struct Extracted {
     /// What is remembered of it.
     pub file: Remembered,
     /// What its facts store where, if they were made or read in this run.
-    pub table: Option<Table>,
+    pub table: Option<Arc<Table>>,
 }
 
 impl From<Remembered> for Extracted {
@@ -182,7 +182,7 @@ impl Extractor<'_> {
     }
 
     /// Looks through facts while the code of their functions is at hand, then keeps it packed.
-    fn packed(&self, index: usize, module: Module) -> (Module, Option<Table>) {
+    fn packed(&self, index: usize, module: Module) -> (Module, Option<Arc<Table>>) {
         let Module {
             facts: Some(facts),
             problem,
@@ -191,7 +191,7 @@ impl Extractor<'_> {
             return (module, None);
         };
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let table = Table::new(index, &facts, self.names);
+        let table = Arc::new(Table::new(index, &facts, self.names));
         // The facts outlive the tree, between whose nodes they were allocated. Copied to where the
         // tree was, they take a third less memory, and the next tree finds whole pages.
         let facts = Some(Arc::new(ModuleFacts::clone(&facts)));

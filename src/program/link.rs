@@ -44,7 +44,7 @@ pub struct Module {
     /// Its facts.
     pub facts: Arc<ModuleFacts>,
     /// What it stores where, if that is known already.
-    pub table: Option<Table>,
+    pub table: Option<Arc<Table>>,
 }
 
 /// The linked modules.
@@ -262,7 +262,7 @@ impl Links {
                 _ => {
                     let index = u32::try_from(index).unwrap_or(u32::MAX);
                     let table = table.filter(|it| it.module == index);
-                    Arc::new(table.unwrap_or_else(|| Table::new(index, facts, names)))
+                    table.unwrap_or_else(|| Arc::new(Table::new(index, facts, names)))
                 }
             })
             .collect();

@@ -24,6 +24,7 @@ mod sync_order;
 pub mod torn;
 mod touching;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -40,7 +41,7 @@ use link::Links;
 use lock_order::Cycle;
 pub use memory::Memory;
 use memory::{Changes, Found, Kept};
-use object::{ClassId, FunctionId};
+use object::{ClassId, FunctionId, ModuleIndex};
 use reading::Reading;
 use roots::{ModuleRoots, Record, Root};
 use torn::Torn;
@@ -107,12 +108,19 @@ pub struct Coverage {
     pub limits: usize,
 }
 
-/// So many modules are looked through for roots before the code of the functions that were followed
+/// So many modules are looked through before the code of the functions that were followed
 /// is forgotten. Most of it is of these modules themselves.
 const MODULES_AT_A_TIME: u32 = 256;
 
 /// After so many groups the code of other modules is forgotten, too: to look for it takes time.
 const GROUPS_AT_A_TIME: u32 = 4;
+
+/// Modules, [`MODULES_AT_A_TIME`].
+fn groups(all: &Range<ModuleIndex>) -> impl Iterator<Item = Range<ModuleIndex>> {
+    let end = all.end;
+    let starts = all.clone().step_by(MODULES_AT_A_TIME as usize);
+    starts.map(move |start| start..end.min(start.saturating_add(MODULES_AT_A_TIME)))
+}
 
 /// A linked program.
 pub struct Program {
@@ -148,10 +156,9 @@ impl Program {
         let mut links = Links::new(modules, &names, last.as_ref().map(|it| &*it.links));
         let changes = Changes::since(last, &links, options, models.hash);
         let all = 0..u32::try_from(links.modules.len()).unwrap_or(u32::MAX);
-        let objects: Vec<Found<Vec<ClassId>>> = all
-            .clone()
-            .into_par_iter()
-            .map(|module| {
+        let mut objects: Vec<Found<Vec<ClassId>>> = Vec::with_capacity(links.modules.len());
+        for some in groups(&all) {
+            objects.par_extend(some.clone().into_par_iter().map(|module| {
                 let known = changes.as_ref().and_then(|it| it.objects(module));
                 known.unwrap_or_else(|| {
                     let reads = memory.reads();
@@ -159,8 +166,9 @@ impl Program {
                     let objects = sharing::module_objects(reading, models, module);
                     Found::new(objects, reads)
                 })
-            })
-            .collect();
+            }));
+            links.forget_code(some);
+        }
         links.forget_code(all.clone());
         let shared = roots::Shared {
             module_objects: objects.iter().flat_map(|it| &*it.value).copied().collect(),
@@ -168,8 +176,7 @@ impl Program {
         };
         let recomputed = AtomicUsize::new(0);
         let mut found: Vec<Found<ModuleRoots>> = Vec::with_capacity(links.modules.len());
-        for start in all.clone().step_by(MODULES_AT_A_TIME as usize) {
-            let some = start..all.end.min(start.saturating_add(MODULES_AT_A_TIME));
+        for (group, some) in (1..).zip(groups(&all)) {
             found.par_extend(some.clone().into_par_iter().map(|module| {
                 let reads = memory.reads();
                 if cancelled() {
@@ -185,8 +192,7 @@ impl Program {
                     Found::new(roots, reads)
                 })
             }));
-            let groups = start / MODULES_AT_A_TIME + 1;
-            let is_all = groups.is_multiple_of(GROUPS_AT_A_TIME);
+            let is_all = u32::is_multiple_of(group, GROUPS_AT_A_TIME);
             links.forget_code(if is_all { all.clone() } else { some });
         }
         let gil_calls: Vec<Found<Vec<GilUse>>> = (0..)

@@ -19,6 +19,9 @@ mod words;
 
 pub use parallel::parallel;
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::effect::{Action, At, Mode, Place};
@@ -118,16 +121,10 @@ pub struct Record {
     pub at: At,
     /// The call in the entry through which it comes.
     pub via: At,
-    /// Locks held.
-    pub held: Vec<Held>,
     /// Where the lock is held further out: the innermost call made while holding it.
     pub under: Option<At>,
-    /// Threads that may still run.
-    pub live: Vec<u32>,
-    /// What has been waited for.
-    pub finished: Vec<u64>,
-    /// What others can only have waited for after this.
-    pub before: Box<[u64]>,
+    /// What is so meanwhile, the same for most records of a module.
+    pub meanwhile: Arc<Meanwhile>,
     /// The object was made on this thread.
     pub own: bool,
     /// Each thread of the root has another object.
@@ -142,6 +139,27 @@ pub struct Record {
     pub rooted: bool,
     /// It is an attribute of an instance, not of a module, class or function.
     pub on_instance: bool,
+}
+
+impl Deref for Record {
+    type Target = Meanwhile;
+
+    fn deref(&self) -> &Meanwhile {
+        &self.meanwhile
+    }
+}
+
+/// What is so while something happens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Meanwhile {
+    /// Locks held.
+    pub held: Box<[Held]>,
+    /// Threads that may still run.
+    pub live: Box<[u32]>,
+    /// What has been waited for.
+    pub finished: Box<[u64]>,
+    /// What others can only have waited for after this.
+    pub before: Box<[u64]>,
 }
 
 /// What was found in one module.
@@ -208,6 +226,7 @@ pub fn module_roots(
         wrapping: FxHashSet::default(),
         mentioned: FxHashMap::default(),
         words: FxHashMap::default(),
+        meanwhile: FxHashSet::default(),
     };
     finder.find();
     finder.forget_unwritten();
@@ -238,4 +257,5 @@ struct Finder<'p> {
     /// Names that functions of a module load, once somebody asks.
     mentioned: FxHashMap<ModuleIndex, FxHashSet<Name>>,
     words: FxHashMap<Place, Name>,
+    meanwhile: FxHashSet<Arc<Meanwhile>>,
 }

@@ -62,7 +62,7 @@ fn action(program: &Program, record: &Record) -> String {
     let what = match &record.action {
         Action::Access(_) => {
             let done = describe(record).replacen(" here", "", 1);
-            let held = match record.held.as_slice() {
+            let held = match &*record.held {
                 [] => ", no lock held",
                 _ => "",
             };

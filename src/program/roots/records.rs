@@ -1,9 +1,11 @@
 //! Records: an effect as something that a root does, in terms that compare with what roots of other
 //! modules do: whose object it is, who can meet at it, which locks cover it.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashSet;
 
-use super::{Finder, Held, Record};
+use super::{Finder, Held, Meanwhile, Record};
 use crate::facts::{Function, OpKind, Value, ValueId};
 use crate::program::effect::{Action, Effect, PlaceAccess};
 use crate::program::object::{FunctionId, Object, ObjectId, Origin};
@@ -101,7 +103,13 @@ impl Finder<'_> {
         });
         let many = object.is_some_and(|object| self.summaries.is_many(object))
             || matches!(effect.action, Action::Acquire { lock, .. } if self.is_any_of_its_class(lock));
-        let finished = effect.finished.iter().map(|&it| self.key(it)).collect();
+        let meanwhile = Meanwhile {
+            held,
+            live: (&*effect.live).into(),
+            finished: effect.finished.iter().map(|&it| self.key(it)).collect(),
+            before: Box::default(),
+        };
+        let meanwhile = self.shared_meanwhile(meanwhile);
         let on_instance = object.is_some_and(|object| {
             matches!(self.summaries.eval.arena.get(object), Object::Instance(..))
         });
@@ -116,17 +124,24 @@ impl Finder<'_> {
             words,
             at: effect.at,
             via: effect.via,
-            held,
             under: effect.under,
-            live: effect.live.to_vec(),
-            finished,
-            before: Box::default(),
+            meanwhile,
             own: effect.own,
             distinct,
             in_constructor,
             in_loop: effect.in_loop,
             many,
         });
+    }
+
+    /// One of these for all records of the module of which it says the same.
+    pub(super) fn shared_meanwhile(&mut self, meanwhile: Meanwhile) -> Arc<Meanwhile> {
+        if let Some(known) = self.meanwhile.get(&meanwhile) {
+            return Arc::clone(known);
+        }
+        let meanwhile = Arc::new(meanwhile);
+        self.meanwhile.insert(Arc::clone(&meanwhile));
+        meanwhile
     }
 
     /// Whether callers of a library can meet at an object: a module, a class or an object that

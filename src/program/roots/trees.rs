@@ -1,9 +1,11 @@
 //! Trees: an entry, the threads it starts, the threads these start, and what each of them does.
 //! What others of the same kind do the same is said once or twice, not for each of them.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashSet;
 
-use super::{Entry, Finder, Record, Root, RootKind};
+use super::{Entry, Finder, Meanwhile, Record, Root, RootKind};
 use crate::program::effect::{Action, Effect, Spawn};
 use crate::program::object::ObjectId;
 use crate::program::sharing;
@@ -161,11 +163,8 @@ impl Finder<'_> {
                 words,
                 at: spawn.at,
                 via: spawn.at,
-                held: Vec::new(),
                 under: None,
-                live: Vec::new(),
-                finished: Vec::new(),
-                before: Box::default(),
+                meanwhile: Arc::default(),
                 own: false,
                 distinct: false,
                 in_constructor: false,
@@ -253,17 +252,25 @@ impl Finder<'_> {
             if self.result.records.len() == before || steps.is_empty() {
                 continue;
             }
+            let Some(record) = self.result.records.last() else {
+                continue;
+            };
+            let meanwhile = Arc::clone(&record.meanwhile);
             let waited: Vec<u64> = steps
                 .after(index)
                 .map(|(object, arrival)| self.step_key(object, arrival))
                 .collect();
-            let orders: Box<[u64]> = steps
+            let before = steps
                 .before(index)
                 .map(|(object, arrival)| self.step_key(object, arrival))
                 .collect();
+            let meanwhile = self.shared_meanwhile(Meanwhile {
+                finished: [&meanwhile.finished[..], &waited].concat().into(),
+                before,
+                ..(*meanwhile).clone()
+            });
             if let Some(record) = self.result.records.last_mut() {
-                record.finished.extend(waited);
-                record.before = orders;
+                record.meanwhile = meanwhile;
             }
         }
     }
@@ -289,7 +296,10 @@ impl Finder<'_> {
         for record in &mut self.result.records {
             if record.before.iter().any(|key| void.contains(key)) {
                 let kept = record.before.iter().filter(|key| !void.contains(key));
-                record.before = kept.copied().collect();
+                record.meanwhile = Arc::new(Meanwhile {
+                    before: kept.copied().collect(),
+                    ..(*record.meanwhile).clone()
+                });
             }
         }
     }
