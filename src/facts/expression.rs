@@ -370,8 +370,8 @@ impl<'a> Walker<'a> {
             }
             Expr::StringLiteral(it) => {
                 let text = it.value.to_str();
-                let name = (text.len() <= 40).then(|| Name::new(text));
-                self.constant(Constant::Text(name))
+                let is_name = text.len() <= 40 && !text.contains(' ');
+                self.constant(Constant::Text(is_name.then(|| Name::new(text))))
             }
             Expr::BytesLiteral(_) => self.constant(Constant::Text(None)),
             Expr::NumberLiteral(it) => {

@@ -65,7 +65,7 @@ pub enum Constant {
     One,
     /// Another number.
     Number,
-    /// A string, interned when it is short enough to be a name.
+    /// A string, interned when it may be a name: it is short and has no blanks.
     Text(Option<Name>),
 }
 

@@ -218,8 +218,9 @@ impl Program {
             functions,
             ..Coverage::default()
         };
-        let mut roots = Vec::new();
-        let mut calls = Vec::new();
+        let count = |of: fn(&ModuleRoots) -> usize| found.iter().map(|it| of(&it.value)).sum();
+        let mut roots = Vec::with_capacity(count(|it| it.roots.len()));
+        let mut calls = Vec::with_capacity(count(|it| it.edges.len()));
         // What nobody writes cannot collide; of large programs it is most of what happens.
         let written: FxHashSet<u64> = found
             .par_iter()

@@ -231,6 +231,7 @@ pub fn module_roots(
     finder.find();
     finder.forget_unwritten();
     finder.forget_repeated_sets();
+    finder.result.roots.shrink_to_fit();
     finder.result.calls = finder.summaries.calls;
     finder.result.unresolved = finder.summaries.unresolved;
     finder.result.cuts = finder.summaries.cuts;

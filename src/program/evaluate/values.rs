@@ -1,7 +1,7 @@
 //! Values: what a symbolic value of the facts may be in a frame.
 
 use super::{Evaluator, MAX_QUESTIONS};
-use crate::facts::{OpKind, Value, ValueId, Variable};
+use crate::facts::{Constant, OpKind, Value, ValueId, Variable};
 use crate::program::object::{ClassId, FrameId, FunctionId, MAX_DEPTH, Object, Origin, SetId};
 
 impl Evaluator<'_> {
@@ -31,6 +31,10 @@ impl Evaluator<'_> {
         let function = links.function(function_id);
         match function.value(id) {
             Value::Unknown => SetId::UNKNOWN,
+            // Which text it is, those ask who look at the code.
+            Value::Constant(Constant::Text(_)) => {
+                self.arena.single(Object::Constant(Constant::Text(None)))
+            }
             Value::Constant(constant) => self.arena.single(Object::Constant(*constant)),
             Value::Parameter(position) => self.parameter(frame, *position),
             Value::Global(name) => self.global(function_id.module, *name),
