@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{made_at, one_a_site};
 use crate::program::Program;
-use crate::program::effect::Action;
+use crate::program::effect::{Action, At};
 use crate::program::roots::Record;
 use crate::rule::{Reporter, Rule, Text};
 
@@ -61,9 +61,19 @@ impl Rule for FinalizerTakesLock {
                 lock.to_string(),
                 std::iter::once((interrupted.at, "interrupted while it holds the lock".to_owned()))
                     .chain(made_at(record))
+                    .chain(registered_at(program, record))
                     .collect(),
                 &[interrupted],
             );
         }
     }
+}
+
+/// Where the program asks for being interrupted, as a related place; a `__del__` needs nobody to.
+fn registered_at(program: &Program, record: &Record) -> Option<(At, String)> {
+    let root = program.root_of(record);
+    let function = program.links().function(root.function);
+    let spawn = root.spawn?;
+    (function.name.as_str() != "__del__")
+        .then(|| (spawn, format!("the {} is registered here", root.runs_as)))
 }
