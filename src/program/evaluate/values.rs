@@ -164,7 +164,15 @@ impl Evaluator<'_> {
             Some(default) => {
                 let outer = self.defining_frame(frame);
                 let value = self.value(outer, default);
-                self.relevant(value)
+                // A default that names something of a library is meant, whoever may pass another.
+                let members = self.arena.members(value).iter().copied();
+                let kept = members
+                    .filter(|&it| {
+                        !matches!(self.arena.get(it), Object::Constant(_))
+                            && self.arena.depth(it) <= MAX_DEPTH
+                    })
+                    .collect();
+                self.arena.set(kept)
             }
             None => SetId::UNKNOWN,
         }
