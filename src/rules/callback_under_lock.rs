@@ -86,10 +86,6 @@ fn is_registered(program: &Program, record: &Record) -> bool {
     let Some((function, call)) = call_of(program, record) else {
         return false;
     };
-    // Asked for what it refers to, a weak reference tells; it runs nothing.
-    if !call.statement && call.arguments.len == 0 && call.keywords.is_empty() {
-        return false;
-    }
     let collection = match *function.value(call.callee) {
         Value::Element(of) | Value::Item { base: of, .. } => of,
         _ => return false,

@@ -124,13 +124,14 @@ impl Summaries<'_> {
             _ => None,
         };
         // What was put into a collection somebody else has registered, whatever function calls it: a
-        // lock may be held further out.
+        // lock may be held further out. Asked for what it refers to, a weak reference runs nothing.
+        let tells = call.statement || call.arguments.len > 0 || !call.keywords.is_empty();
         let is_registered = matches!(
             walk.function.value(call.callee),
             Value::Element(_) | Value::Item { .. }
         );
         if let Some(what) = what
-            && (is_registered || !self.held_at(walk, index).is_empty())
+            && (is_registered && tells || !self.held_at(walk, index).is_empty())
         {
             self.record(walk, index, Action::Callback { what });
         }
