@@ -137,6 +137,8 @@ pub struct Arena {
     frames: Vec<(Frame, u32)>,
     frame_ids: FxHashMap<Frame, FrameId>,
     sets: Vec<Vec<ObjectId>>,
+    /// By object, the set of it alone: most sets are such. Unknown where nobody has asked.
+    only: Vec<SetId>,
     set_ids: FxHashMap<Vec<ObjectId>, SetId>,
 }
 
@@ -156,6 +158,7 @@ impl Default for Arena {
             frames: vec![(nowhere, 0)],
             frame_ids: FxHashMap::default(),
             sets: Vec::new(),
+            only: Vec::new(),
             set_ids: FxHashMap::default(),
         };
         arena.set(Vec::new());
@@ -172,6 +175,7 @@ impl Arena {
         let depth = self.depth_of(&object);
         let id = ObjectId(u32::try_from(self.objects.len()).unwrap_or(u32::MAX));
         self.objects.push((object.clone(), depth));
+        self.only.push(SetId::UNKNOWN);
         self.object_ids.insert(object, id);
         id
     }
@@ -251,6 +255,9 @@ impl Arena {
         if objects.len() > MAX_SET {
             objects.clear();
         }
+        if let [object] = *objects {
+            return self.only(object);
+        }
         if let Some(&id) = self.set_ids.get(&objects) {
             return id;
         }
@@ -261,9 +268,21 @@ impl Arena {
     }
 
     /// The set of one object.
+    pub fn only(&mut self, object: ObjectId) -> SetId {
+        let known = self.only[object.0 as usize];
+        if known != SetId::UNKNOWN {
+            return known;
+        }
+        let id = SetId(u32::try_from(self.sets.len()).unwrap_or(0));
+        self.sets.push(vec![object]);
+        self.only[object.0 as usize] = id;
+        id
+    }
+
+    /// The set of one object that may be new.
     pub fn single(&mut self, object: Object) -> SetId {
         let id = self.object(object);
-        self.set(vec![id])
+        self.only(id)
     }
 
     /// The objects of a set, in the order of interning.

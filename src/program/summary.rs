@@ -302,7 +302,7 @@ impl<'p> Summaries<'p> {
             }
             found.push(object);
             if matches!(self.eval.arena.get(object), Object::Container(..)) {
-                let inside = self.eval.arena.set(vec![object]);
+                let inside = self.eval.arena.only(object);
                 let inside = self.eval.elements_of_set(inside);
                 pending.extend_from_slice(self.eval.arena.members(inside));
             }

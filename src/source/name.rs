@@ -38,7 +38,7 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-const RECENT: usize = 1024;
+const RECENT: usize = 4096;
 
 thread_local! {
     /// Names that this thread has asked for, by the lower bits of their hash. Most modules use the

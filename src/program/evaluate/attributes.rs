@@ -244,7 +244,7 @@ impl Evaluator<'_> {
         };
         let factories = self.value(frame, factory);
         // The object is named as if a method of its own had made it.
-        let owner = self.arena.set(vec![object]);
+        let owner = self.arena.only(object);
         let own = self.arena.frame(Frame {
             function: self.arena.frame_of(frame).function,
             environment: FrameId::NONE,

@@ -29,7 +29,7 @@ impl Evaluator<'_> {
             && let Some(first) = arguments.first_mut()
             && !is_static
         {
-            *first = self.arena.set(vec![receiver]);
+            *first = self.arena.only(receiver);
         }
         let environment = if facts.parent == 0 {
             FrameId::NONE
@@ -126,7 +126,7 @@ impl Evaluator<'_> {
             let below = self.constructor_frame(object, own_init)?;
             return self.super_call_frame(below, object, init);
         }
-        let receiver = self.arena.set(vec![object]);
+        let receiver = self.arena.only(object);
         Some(self.bind_call(init, FrameId::NONE, &[receiver], frame, call))
     }
 
@@ -146,7 +146,7 @@ impl Evaluator<'_> {
                 continue;
             }
             let through_super = *function.value(*base) == Value::Super;
-            let receiver = self.arena.set(vec![object]);
+            let receiver = self.arena.only(object);
             if through_super {
                 return Some(self.bind_call(init, FrameId::NONE, &[receiver], below, call));
             }

@@ -15,7 +15,7 @@ impl Evaluator<'_> {
         for target in targets.iter() {
             let result = match target {
                 Target::Function(callee) => self.function_result(*callee, frame, index),
-                Target::Construct(_, object, _) => self.arena.set(vec![*object]),
+                Target::Construct(_, object, _) => self.arena.only(*object),
                 Target::External(name) => self.external_result(frame, index, call, *name),
                 Target::Method(receiver, name) => {
                     self.method_result(frame, index, call, *receiver, *name)
@@ -247,7 +247,7 @@ impl Evaluator<'_> {
             .find_map(|model| model.method.get(name.as_str()))
             .and_then(|model| model.returns.clone());
         match returns {
-            Some(class) if class == "self" => self.arena.set(vec![receiver]),
+            Some(class) if class == "self" => self.arena.only(receiver),
             Some(class) => {
                 let class = Name::new(&class);
                 self.foreign_or_container(frame, index, call.many, class)

@@ -47,7 +47,7 @@ impl Evaluator<'_> {
                 targets.push(Target::Function(callee));
             }
             Object::Bound(receiver, function) => {
-                let mut with_receiver = vec![self.arena.set(vec![receiver])];
+                let mut with_receiver = vec![self.arena.only(receiver)];
                 with_receiver.extend_from_slice(before);
                 self.targets_of(
                     function,
@@ -63,7 +63,7 @@ impl Evaluator<'_> {
                 let object = self.constructed(class, frame, index, call.many);
                 let init = self.method_of(class, Name::new("__init__"));
                 let init = init.map(|init| {
-                    let receiver = self.arena.set(vec![object]);
+                    let receiver = self.arena.only(object);
                     self.bind_call(init, FrameId::NONE, &[receiver], frame, call)
                 });
                 targets.push(Target::Construct(class, object, init));
@@ -72,7 +72,7 @@ impl Evaluator<'_> {
             Object::Method(receiver, name) => targets.push(Target::Method(receiver, name)),
             Object::Instance(class, _) => {
                 if let Some(method) = self.method_of(class, Name::new("__call__")) {
-                    let receiver = self.arena.set(vec![callee]);
+                    let receiver = self.arena.only(callee);
                     let callee = self.bind_call(method, FrameId::NONE, &[receiver], frame, call);
                     targets.push(Target::Function(callee));
                 }

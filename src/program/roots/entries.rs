@@ -407,7 +407,7 @@ impl Finder<'_> {
                 && let Object::Function(wrapper, environment) = *eval.arena.get(single)
                 && wrapper != id
             {
-                let first = receiver.map(|it| eval.arena.set(vec![it]));
+                let first = receiver.map(|it| eval.arena.only(it));
                 let given: Vec<SetId> = first.into_iter().collect();
                 return eval.bind(wrapper, environment, &given, &[], true);
             }

@@ -209,7 +209,7 @@ impl Summaries<'_> {
             if self.kind_of(object) != Some(ContainerKind::Dict) {
                 continue;
             }
-            let container = self.eval.arena.set(vec![object]);
+            let container = self.eval.arena.only(object);
             let elements = self.eval.elements_of_set(container);
             let locks = self.eval.arena.members(elements).to_vec();
             let of_locks = locks.into_iter().any(|it| match *self.eval.arena.get(it) {

@@ -270,7 +270,7 @@ impl Summaries<'_> {
         }
         for &position in &model.hands_over {
             if let (Some(&argument), Some(receiver)) = (arguments.get(position), receiver) {
-                let base = self.eval.arena.set(vec![receiver]);
+                let base = self.eval.arena.only(receiver);
                 self.publish_into(walk, base, argument);
             }
         }
@@ -363,7 +363,7 @@ impl Summaries<'_> {
                 _ => None,
             };
             if let Some(&value) = stored {
-                let bases = self.eval.arena.set(vec![receiver]);
+                let bases = self.eval.arena.only(receiver);
                 self.publish_into(walk, bases, value);
             }
         }

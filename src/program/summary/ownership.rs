@@ -151,7 +151,7 @@ impl Summaries<'_> {
                     let inside = walk.stored_in.iter().filter(|(_, base)| *base == object);
                     pending.extend(inside.map(|(object, _)| *object));
                     if let Object::Container(..) = data {
-                        let set = self.eval.arena.set(vec![object]);
+                        let set = self.eval.arena.only(object);
                         let elements = self.eval.elements_of_set(set);
                         pending.extend_from_slice(self.eval.arena.members(elements));
                     }

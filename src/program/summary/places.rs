@@ -246,7 +246,7 @@ impl Summaries<'_> {
             let links = self.eval.links;
             let parameters = links.function(setter).parameters.len();
             let stored = self.eval.value(walk.frame, value);
-            let receiver = self.eval.arena.set(vec![object]);
+            let receiver = self.eval.arena.only(object);
             let mut arguments = vec![receiver, stored];
             arguments.truncate(parameters);
             let frame = self

@@ -16,13 +16,13 @@ impl Summaries<'_> {
                 vec![self.eval.bind(id, environment, arguments, &[], open)]
             }
             Object::Bound(receiver, function) => {
-                let mut all = vec![self.eval.arena.set(vec![receiver])];
+                let mut all = vec![self.eval.arena.only(receiver)];
                 all.extend_from_slice(arguments);
                 self.frames_of(function, &all, open)
             }
             Object::Instance(class, _) => match self.eval.method_of(class, Name::new("__call__")) {
                 Some(method) => {
-                    let mut all = vec![self.eval.arena.set(vec![object])];
+                    let mut all = vec![self.eval.arena.only(object)];
                     all.extend_from_slice(arguments);
                     vec![self.eval.bind(method, FrameId::NONE, &all, &[], open)]
                 }
