@@ -54,6 +54,15 @@ pub fn torn(roots: &[Root], records: &[Record]) -> Vec<Torn> {
             _ => {}
         }
     }
+    // Of sections and readers with one field no pair can come, and most have one: each section is
+    // compared with each reader.
+    for groups in [&mut writers, &mut readers] {
+        groups.retain(|_, accesses| {
+            accesses.sort_by_key(|&it| records[it as usize].key);
+            let key = |at: usize| accesses.get(at).map(|&it| records[it as usize].key);
+            key(0) != accesses.len().checked_sub(1).and_then(key)
+        });
+    }
     let mut by_owner: FxHashMap<u64, Vec<(&Group, &Vec<u32>)>> = FxHashMap::default();
     for (group, stores) in &writers {
         by_owner.entry(group.2).or_default().push((group, stores));
@@ -79,7 +88,8 @@ pub fn torn(roots: &[Root], records: &[Record]) -> Vec<Torn> {
     found
 }
 
-/// Two fields that a section stores and a function loads in parallel without its lock.
+/// Two fields that a section stores and a function loads in parallel without its lock. Both are sorted
+/// by field.
 fn pair(
     roots: &[Root],
     records: &[Record],
@@ -92,22 +102,24 @@ fn pair(
         .iter()
         .find(|held| held.section == section)?;
     let mut matched: Vec<(u32, u32)> = Vec::new();
-    for &load in loads {
-        let read = &records[load as usize];
-        let store = stores.iter().copied().find(|&store| {
-            let write = &records[store as usize];
-            write.key == read.key && parallel(roots, write, read)
-        });
-        let is_new = matched
-            .iter()
-            .all(|(known, _)| records[*known as usize].key != read.key);
-        let excluded = read.held.iter().any(|it| it.key == held.key);
-        if let Some(store) = store
-            && is_new
-            && !excluded
-        {
-            matched.push((load, store));
-        }
+    let key = |it: &u32| records[*it as usize].key;
+    let mut stores = stores;
+    for loads in loads.chunk_by(|one, other| key(one) == key(other)) {
+        let Some(field) = loads.first().map(key) else {
+            continue;
+        };
+        stores = &stores[stores.partition_point(|it| key(it) < field)..];
+        let stores = &stores[..stores.partition_point(|it| key(it) == field)];
+        let mut loads = loads.iter().copied();
+        matched.extend(loads.find_map(|load| {
+            let read = &records[load as usize];
+            if stores.is_empty() || read.held.iter().any(|it| it.key == held.key) {
+                return None;
+            }
+            let mut stores = stores.iter().copied();
+            let store = stores.find(|&it| parallel(roots, &records[it as usize], read))?;
+            Some((load, store))
+        }));
     }
     matched.sort_by_key(|(load, _)| records[*load as usize].at);
     match matched[..] {
