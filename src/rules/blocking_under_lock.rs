@@ -1,5 +1,7 @@
 //! The check behind `rules/blocking-under-lock.md`; read that page first.
 
+use rustc_hash::FxHashMap;
+
 use super::{exclusive, one_a_site};
 use crate::program::Program;
 use crate::program::effect::Action;
@@ -15,11 +17,13 @@ impl Rule for BlockingUnderLock {
     }
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
+        let ways_on = WaysOn::new(program);
         let wanted = one_a_site(program, |record| {
-            matches!(record.action, Action::Block { .. }) && obstacle(program, record).is_some()
+            matches!(record.action, Action::Block { .. })
+                && obstacle(program, &ways_on, record).is_some()
         });
         for record in wanted {
-            let Some(obstacle) = obstacle(program, record) else {
+            let Some(obstacle) = obstacle(program, &ways_on, record) else {
                 continue;
             };
             let what = record.words;
@@ -69,7 +73,11 @@ enum Obstacle<'p> {
 /// A wait under a lock is reported when what is waited for needs the lock, or when it has nothing
 /// to do with what the lock guards and takes long for certain. The lock around one connection or
 /// one pipe is there to be held while it is used.
-fn obstacle<'p>(program: &'p Program, record: &'p Record) -> Option<Obstacle<'p>> {
+fn obstacle<'p>(
+    program: &'p Program,
+    ways_on: &WaysOn<'p>,
+    record: &'p Record,
+) -> Option<Obstacle<'p>> {
     let Action::Block { what, on } = record.action else {
         return None;
     };
@@ -79,8 +87,10 @@ fn obstacle<'p>(program: &'p Program, record: &'p Record) -> Option<Obstacle<'p>
     // A condition gives its own lock away while it is waited on.
     let mut locks = exclusive(record).filter(|held| held.key != record.key);
     if on.is_some() {
-        let needed =
-            locks.find_map(|lock| Some(Obstacle::Needed(lock, needs(program, record, lock)?)));
+        let needed = locks.find_map(|lock| {
+            let by = ways_on.needs(program, record, lock)?;
+            Some(Obstacle::Needed(lock, by))
+        });
         if needed.is_some() || what.as_str() != "a process to end" {
             return needed;
         }
@@ -94,40 +104,53 @@ fn obstacle<'p>(program: &'p Program, record: &'p Record) -> Option<Obstacle<'p>
     slow.then_some(Obstacle::Slow(lock))
 }
 
-/// Where the thread that is waited for, or one that brings about what is waited for, takes the
-/// lock.
-fn needs<'p>(program: &'p Program, record: &Record, lock: &Held) -> Option<&'p Record> {
-    let same_lock = |it: &Record| exclusive(it).any(|held| held.key == lock.key);
-    // A thread, task or pool: its own acquisitions.
-    let taken = program.records().iter().find(|it| {
-        it.key == lock.key
-            && it.root != record.root
-            && matches!(
-                it.action,
+/// What a wait may depend on, by the key of the lock that is taken or of the object that is signalled.
+struct WaysOn<'p> {
+    acquired: FxHashMap<u64, Vec<&'p Record>>,
+    signals: FxHashMap<u64, Vec<&'p Record>>,
+}
+
+impl<'p> WaysOn<'p> {
+    fn new(program: &'p Program) -> Self {
+        let mut ways = Self {
+            acquired: FxHashMap::default(),
+            signals: FxHashMap::default(),
+        };
+        for record in program.records() {
+            let by_key = match record.action {
+                // Who is not waited for by anybody need not be looked at.
                 Action::Acquire {
-                    may_fail: false,
-                    ..
-                }
-            )
-            && program.root_of(it).handles.contains(&record.key)
-    });
-    if taken.is_some() {
-        return taken;
+                    may_fail: false, ..
+                } if !program.root_of(record).handles.is_empty() => &mut ways.acquired,
+                Action::Signal { .. } | Action::Condition { notify: true, .. } => &mut ways.signals,
+                _ => continue,
+            };
+            by_key.entry(record.key).or_default().push(record);
+        }
+        ways
     }
-    // An event, a queue, a condition: every place that could end the wait is under the lock. Of
-    // callers that are assumed it is not known in which order they come.
-    let ends_by_signal =
-        !matches!(record.action, Action::Block { what, .. } if what.as_str() == "space in a queue");
-    if !ends_by_signal || !program.root_of(record).explicit {
-        return None;
+
+    /// Where the thread that is waited for, or one that brings about what is waited for, takes the
+    /// lock.
+    fn needs(&self, program: &Program, record: &Record, lock: &Held) -> Option<&'p Record> {
+        let same_lock = |it: &Record| exclusive(it).any(|held| held.key == lock.key);
+        // A thread, task or pool: its own acquisitions.
+        let mut acquired = self.acquired.get(&lock.key).into_iter().flatten().copied();
+        let taken = acquired
+            .find(|it| it.root != record.root && program.root_of(it).handles.contains(&record.key));
+        if taken.is_some() {
+            return taken;
+        }
+        // An event, a queue, a condition: every place that could end the wait is under the lock. Of
+        // callers that are assumed it is not known in which order they come.
+        let ends_by_signal = !matches!(record.action, Action::Block { what, .. } if what.as_str() == "space in a queue");
+        if !ends_by_signal || !program.root_of(record).explicit {
+            return None;
+        }
+        let signals = self.signals.get(&record.key)?;
+        signals
+            .iter()
+            .all(|it| same_lock(it))
+            .then(|| signals.first().copied())?
     }
-    let mut signals = program.records().iter().filter(|it| {
-        it.key == record.key
-            && matches!(
-                it.action,
-                Action::Signal { .. } | Action::Condition { notify: true, .. }
-            )
-    });
-    let first = signals.next()?;
-    (same_lock(first) && signals.all(same_lock)).then_some(first)
 }
