@@ -20,7 +20,7 @@ use crate::source::span::Range;
 /// partial where there are syntax errors.
 pub fn module_facts(path: &str, text: &str, parsed: &Parsed<ModModule>) -> ModuleFacts {
     let body = &parsed.syntax().body;
-    let names = Names::of_body(body);
+    let names = Names::of_module(body);
     let mut walker = Walker {
         text,
         interned: FxHashMap::default(),
@@ -44,7 +44,7 @@ pub fn module_facts(path: &str, text: &str, parsed: &Parsed<ModModule>) -> Modul
     walker.frames.push(Frame::new(0, module, Names::default()));
     walker.statements(body);
     walker.finish_frame();
-    let lines = u32::try_from(memchr_lines(text)).unwrap_or(u32::MAX);
+    let lines = u32::try_from(line_count(text)).unwrap_or(u32::MAX);
     let functions = walker.functions.into_iter().flatten().collect();
     let mut globals = walker.globals;
     ModuleFacts {
@@ -65,8 +65,8 @@ pub fn module_facts(path: &str, text: &str, parsed: &Parsed<ModModule>) -> Modul
     }
 }
 
-fn memchr_lines(text: &str) -> usize {
-    text.bytes().filter(|&byte| byte == b'\n').count()
+fn line_count(text: &str) -> usize {
+    memchr::memchr_iter(b'\n', text.as_bytes()).count()
         + usize::from(!text.is_empty() && !text.ends_with('\n'))
 }
 

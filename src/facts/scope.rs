@@ -4,6 +4,18 @@ use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{Comprehension, Expr, ExprContext, Pattern, Stmt};
 use rustc_hash::FxHashSet;
 
+/// What is asked of the functions nested in a body.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// What they do to names.
+    #[default]
+    Names,
+    /// Which names they declare `global`.
+    Globals,
+    /// Nothing.
+    Nothing,
+}
+
 /// The names of one function body, by what happens to them.
 #[derive(Default)]
 pub(super) struct Names<'a> {
@@ -23,6 +35,7 @@ pub(super) struct Names<'a> {
     pub globals_inside: FxHashSet<&'a str>,
     /// Has a `yield` of its own.
     pub is_generator: bool,
+    inside: Inside,
     depth: u32,
     class_depth: u32,
 }
@@ -31,6 +44,17 @@ impl<'a> Names<'a> {
     /// The names of a function with these parameters and this body.
     pub fn of_body(body: &'a [Stmt]) -> Self {
         let mut names = Self::default();
+        names.visit_body(body);
+        names
+    }
+
+    /// The names of a module, as far as they are its own: not what its functions do to those that
+    /// they do not declare `global`.
+    pub fn of_module(body: &'a [Stmt]) -> Self {
+        let mut names = Self {
+            inside: Inside::Globals,
+            ..Self::default()
+        };
         names.visit_body(body);
         names
     }
@@ -44,7 +68,12 @@ impl<'a> Names<'a> {
 
     /// Names bound anywhere in some statements, nested functions left out.
     pub fn bound_in(body: &'a [Stmt]) -> FxHashSet<&'a str> {
-        Self::of_body(body).bound
+        let mut names = Self {
+            inside: Inside::Nothing,
+            ..Self::default()
+        };
+        names.visit_body(body);
+        names.bound
     }
 
     fn bind(&mut self, name: &'a str, assigned: bool) {
@@ -69,6 +98,9 @@ impl<'a> Visitor<'a> for Names<'a> {
                     if let Some(default) = &parameter.default {
                         self.visit_expr(default);
                     }
+                }
+                if self.inside == Inside::Nothing {
+                    return;
                 }
                 let class_depth = std::mem::take(&mut self.class_depth);
                 self.depth += 1;
@@ -137,6 +169,9 @@ impl<'a> Visitor<'a> for Names<'a> {
     fn visit_annotation(&mut self, _: &'a Expr) {}
 
     fn visit_expr(&mut self, expr: &'a Expr) {
+        if self.depth > 0 && self.inside != Inside::Names {
+            return;
+        }
         match expr {
             Expr::Name(name) => match name.ctx {
                 ExprContext::Load if self.depth > 0 => {
