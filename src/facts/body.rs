@@ -150,6 +150,7 @@ impl<'a> Frame<'a> {
                 decorators: Box::default(),
                 is_async: false,
                 is_generator: names.is_generator,
+                left_to_callers: false,
                 range: Range { start: 0, end: 0 },
                 name_range: Range { start: 0, end: 0 },
                 code: Packed::default(),
@@ -483,6 +484,7 @@ impl<'a> Walker<'a> {
         frame.function.parameters = parameters.into();
         frame.function.decorators = definition.decorators.into();
         frame.function.is_async = definition.is_async;
+        frame.function.left_to_callers = definition.left_to_callers;
         frame.function.range = definition.range;
         frame.function.name_range = definition.name_range;
         self.frames.push(frame);
@@ -591,6 +593,8 @@ pub(super) struct Definition<'a, 'b> {
     pub body: Body<'a>,
     pub decorators: &'b [ValueId],
     pub is_async: bool,
+    /// See [`Function::left_to_callers`].
+    pub left_to_callers: bool,
     pub range: Range,
     pub name_range: Range,
 }

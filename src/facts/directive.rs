@@ -1,9 +1,9 @@
 //! Comments and docstrings that state what the analysis would otherwise have to infer.
 
 use ruff_python_ast::token::TokenKind;
-use ruff_python_ast::{ModModule, Stmt};
+use ruff_python_ast::{ModModule, Stmt, StmtFunctionDef};
 use ruff_python_parser::Parsed;
-use ruff_text_size::Ranged;
+use ruff_text_size::{Ranged, TextSize};
 use serde::{Deserialize, Serialize};
 
 use crate::source::span::Range;
@@ -81,15 +81,65 @@ fn declared(comment: &str) -> Option<DirectiveKind> {
 /// What the docstring of a class says of threads: `Some(true)` that they may share an instance,
 /// `Some(false)` that they must not. The first sentence that speaks of it counts.
 pub(super) fn documented(body: &[Stmt]) -> Option<bool> {
+    let text = docstring(body)?;
+    if !speaks_of(text, &["thread", "Thread"]) {
+        return None;
+    }
+    let text = plain(text);
+    sentences(&text).find_map(is_safe)
+}
+
+/// Whether a function says that its callers see to threads: its docstring that it is not safe, that
+/// one thread alone calls it, or that callers hold a lock; a comment above its first statement, the
+/// last of these. `text` is that of the module.
+pub(super) fn leaves_threads_to_callers(text: &str, def: &StmtFunctionDef) -> bool {
+    let Some(first) = def.body.first() else {
+        return false;
+    };
+    let documented = docstring(&def.body).is_some_and(|it| {
+        let words = ["thread", "Thread", "lock", "Lock", "mutex"];
+        speaks_of(it, &words) && {
+            let it = plain(it);
+            sentences(&it)
+                .any(|it| is_safe(it) == Some(false) || wants_one_thread(it) || wants_lock_held(it))
+        }
+    });
+    let above = |from: TextSize, to: TextSize| {
+        let comment = text.get(from.to_usize()..to.to_usize()).unwrap_or_default();
+        comment.contains('#')
+            && speaks_of(comment, &["lock", "Lock", "mutex"])
+            && wants_lock_held(&plain(comment))
+    };
+    documented
+        || above(def.parameters.end(), first.start())
+        || def.body.get(1).is_some_and(|second| {
+            docstring(&def.body).is_some() && above(first.end(), second.start())
+        })
+}
+
+fn docstring(body: &[Stmt]) -> Option<&str> {
     let Stmt::Expr(first) = body.first()? else {
         return None;
     };
-    let text = first.value.as_string_literal_expr()?.value.to_str();
-    let mentions = ["thread", "Thread"];
-    if !mentions.iter().any(|word| text.contains(word)) {
-        return None;
-    }
-    let text = text.to_ascii_lowercase().replace(['*', '`', '_'], "");
+    Some(first.value.as_string_literal_expr()?.value.to_str())
+}
+
+fn speaks_of(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.contains(word))
+}
+
+/// Prose without markup, in lower case.
+fn plain(text: &str) -> String {
+    text.to_ascii_lowercase().replace(['*', '`', '_', '#'], "")
+}
+
+/// The sentences of prose, as far as full stops and empty lines tell; each with its line breaks.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split(". ").flat_map(|it| it.split("\n\n"))
+}
+
+/// Whether a sentence says that threads may share something, or that they must not.
+fn is_safe(sentence: &str) -> Option<bool> {
     let safe = [
         "thread-safe",
         "thread safe",
@@ -100,8 +150,40 @@ pub(super) fn documented(body: &[Stmt]) -> Option<bool> {
     let denied = [
         "not ", "n't ", "non-", "non ", "un-", "unsafe", "without", "no ",
     ];
-    text.split(". ")
-        .flat_map(|it| it.split("\n\n"))
-        .find(|sentence| safe.iter().any(|word| sentence.contains(word)))
-        .map(|sentence| !denied.iter().any(|word| sentence.contains(word)))
+    speaks_of(sentence, &safe).then(|| !speaks_of(sentence, &denied))
+}
+
+/// Whether a sentence says that one thread alone calls: the only one, or the main one.
+fn wants_one_thread(sentence: &str) -> bool {
+    let one = ["only one thread", "one thread only", "single thread only"];
+    let owner = ["main thread", "same thread", "single thread", "one thread"];
+    speaks_of(sentence, &one)
+        || sentence.contains("only") && speaks_of(sentence, &owner) && !sentence.contains("not ")
+}
+
+/// Whether a sentence says that callers hold a lock.
+fn wants_lock_held(sentence: &str) -> bool {
+    let held = [
+        "lock held",
+        "lock must be held",
+        "lock is held",
+        "lock is already held",
+        "lock already held",
+        "lock should be held",
+        "mutex held",
+        "must be held",
+        "hold the",
+        "holds the",
+        "hold self.",
+        "hold this",
+        "holding the",
+        "holding self.",
+        "holding this",
+    ];
+    let callers = [
+        "caller", "called", "must", "should", "you ", "assum", "requir", "expect",
+    ];
+    speaks_of(sentence, &["lock", "mutex"])
+        && speaks_of(sentence, &held)
+        && speaks_of(sentence, &callers)
 }

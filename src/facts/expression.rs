@@ -321,6 +321,7 @@ impl<'a> Walker<'a> {
                         body: Body::Expression(&it.body),
                         decorators: &[],
                         is_async: false,
+                        left_to_callers: false,
                         range,
                         name_range: range,
                     },

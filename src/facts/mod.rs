@@ -393,6 +393,9 @@ pub struct Function {
     pub is_async: bool,
     /// Has a `yield`.
     pub is_generator: bool,
+    /// Its docstring or first comment says that its callers see to threads: they hold a lock, or one
+    /// thread alone calls it.
+    pub left_to_callers: bool,
     /// The whole definition.
     pub range: Range,
     /// Its name in the definition.

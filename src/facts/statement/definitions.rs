@@ -4,6 +4,7 @@ use ruff_python_ast::{StmtClassDef, StmtFunctionDef, StmtImport, StmtImportFrom}
 use rustc_hash::FxHashMap;
 
 use crate::facts::body::{Body, ClassScope, Definition, Walker, range_of};
+use crate::facts::directive::leaves_threads_to_callers;
 use crate::facts::{Class, Value};
 
 impl<'a> Walker<'a> {
@@ -21,6 +22,7 @@ impl<'a> Walker<'a> {
                 body: Body::Statements(&def.body),
                 decorators: &decorators,
                 is_async: def.is_async,
+                left_to_callers: leaves_threads_to_callers(self.text, def),
                 range: range_of(def),
                 name_range: range_of(&def.name),
             },

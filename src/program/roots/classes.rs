@@ -6,11 +6,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::entries::is_public;
 use super::{Entry, Finder, RootKind};
 use crate::facts::{Function, OpKind, Value, ValueId};
-use crate::program::Callers;
 use crate::program::effect::Mode;
 use crate::program::evaluate::{Binding, Lineage};
 use crate::program::object::{ClassId, FunctionId, ModuleIndex, Object, ObjectId, Origin};
 use crate::program::sharing::{self, Sharing};
+use crate::program::{Callers, phases};
 use crate::source::name::Name;
 
 /// Bases in other modules with more methods than this report for themselves.
@@ -91,7 +91,7 @@ impl Finder<'_> {
             if !is_entry {
                 continue;
             }
-            if helpers.contains(&name) {
+            if helpers.contains(&name) || self.links.function(id).left_to_callers {
                 continue;
             }
             let receiver = match self.summaries.eval.binding(id) {
@@ -230,6 +230,7 @@ impl Finder<'_> {
     fn is_called_from_elsewhere(&mut self, id: FunctionId, name: Name, lineage: &Lineage) -> bool {
         let is_object = |base: &Name| base.as_str() == "builtins.object";
         if id.module != self.module
+            || phases::sets_up(name.as_str())
             || name.as_str().starts_with("__")
             || !lineage.external.iter().all(is_object)
         {

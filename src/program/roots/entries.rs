@@ -301,7 +301,15 @@ impl Finder<'_> {
     /// wraps another is called in its place, from any thread, with the variables around it.
     fn nested_entry(&mut self, id: FunctionId, entries: &mut Vec<Entry>) {
         let function = self.links.function(id);
-        if function.parent == 0 || function.is_async {
+        if function.parent == 0 || function.is_async || function.left_to_callers {
+            return;
+        }
+        // The decorator that a function of this name gives is applied while modules are imported.
+        let around = FunctionId {
+            index: function.parent,
+            ..id
+        };
+        if phases::sets_up(self.links.function(around).name.as_str()) {
             return;
         }
         let wrapped = sharing::wraps_function(self.links, id);
@@ -350,6 +358,7 @@ impl Finder<'_> {
     ) {
         let function = self.links.function(id);
         if function.parent != 0
+            || function.left_to_callers
             || in_groups.contains(&id)
             || !is_public(function.name.as_str())
             || !self.links.touches(id)
