@@ -3,9 +3,28 @@
 use std::rc::Rc;
 
 use super::{Evaluator, Lineage};
+use crate::facts::{Function, Value, ValueId};
 use crate::models::ClassModel;
 use crate::program::object::{ClassId, FunctionId, Object, ObjectId};
+use crate::program::touching::called_name;
 use crate::source::name::Name;
+
+/// The classes that an expression among the bases of a class stands for: itself, or all but the
+/// first argument of `with_metaclass(Meta, Base)`, as six and many copies of it have it.
+fn bases(function: &Function, base: ValueId) -> Vec<ValueId> {
+    if let Value::Call(call) = *function.value(base) {
+        let call = &function.calls[call as usize];
+        if called_name(function, call).is_some_and(|it| it.as_str() == "with_metaclass") {
+            return function
+                .list(call.arguments)
+                .iter()
+                .skip(1)
+                .copied()
+                .collect();
+        }
+    }
+    vec![base]
+}
 
 impl<'p> Evaluator<'p> {
     /// The classes a class derives from.
@@ -21,16 +40,15 @@ impl<'p> Evaluator<'p> {
             }),
         );
         let facts = self.links.class(class);
-        let frame = self.generic_frame(
-            FunctionId {
-                module: class.module,
-                index: facts.owner,
-            },
-            None,
-        );
+        let owner = FunctionId {
+            module: class.module,
+            index: facts.owner,
+        };
+        let frame = self.generic_frame(owner, None);
+        let function = self.links.function(owner);
         let mut order = vec![class];
         let mut external = Vec::new();
-        for &base in &facts.bases {
+        for base in facts.bases.iter().flat_map(|&it| bases(function, it)) {
             let set = self.value(frame, base);
             for object in self.arena.members(set).to_vec() {
                 match self.arena.get(object) {
