@@ -78,6 +78,8 @@ pub struct Table {
     homes: Box<[((u32, ValueId), Home)]>,
     /// See [`Links::lock_fields`].
     lock_fields: FxHashMap<ClassId, Vec<Name>>,
+    /// See [`Links::is_idle_lock`].
+    idle_locks: FxHashSet<Name>,
     /// See [`Links::is_rewritten`]; sorted.
     rewritten: Vec<Name>,
     /// Functions that touch what threads share; see [`Links::touches`].
@@ -176,6 +178,7 @@ impl Table {
         let named = |(home, _): &(&Home, &[Stored])| !matches!(home, Home::Local(..));
         self.attribute_stores == other.attribute_stores
             && self.lock_fields == other.lock_fields
+            && self.idle_locks == other.idle_locks
             && self.touching == other.touching
             && self.hints == other.hints
             && self.by_thread == other.by_thread
@@ -504,31 +507,16 @@ impl Links {
         fields.get(&class).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether an attribute of this name, private and one of the [`Self::lock_fields`] of a class of
+    /// the module, is never loaded there.
+    pub fn is_idle_lock(&self, module: ModuleIndex, name: Name) -> bool {
+        self.table(module).idle_locks.contains(&name)
+    }
+
     /// Stores to an attribute of `self` in the methods of a class.
     pub fn attribute_stores(&self, class: ClassId, name: Name) -> Option<&[Stored]> {
         let stores = &self.table(class.module).attribute_stores;
         stores.get(&(class.index, name))
-    }
-
-    /// Whether methods of a class, its own alone, store attributes or fill containers of an
-    /// instance that is already built.
-    pub fn changes_itself(&self, class: ClassId) -> bool {
-        let table = self.table(class.module);
-        let later = |stored: &[Stored]| {
-            stored.iter().any(|it| {
-                let name = self.function(it.function).name;
-                !matches!(
-                    name.as_str(),
-                    "__init__" | "__new__" | "__post_init__" | "__setstate__"
-                )
-            })
-        };
-        let fields = &mut table.attribute_stores.iter();
-        let elements = &mut table.elements.iter();
-        fields.any(|((owner, _), stored)| *owner == class.index && later(stored))
-            || elements.any(|(home, stored)| {
-                matches!(home, Home::Attribute(owner, _) if *owner == class) && later(stored)
-            })
     }
 
     /// Elements put into the container of this home.
@@ -714,6 +702,15 @@ impl Table {
             for &(name, value) in &class.attributes {
                 if sounds_like_lock(name.as_str()) || makes_lock(body, value) {
                     found.push((ClassId { module, index }, name));
+                }
+            }
+        }
+        let private = found.iter().map(|it| it.1);
+        self.idle_locks = private.filter(|it| it.as_str().starts_with('_')).collect();
+        if !self.idle_locks.is_empty() {
+            for value in facts.functions.iter().flat_map(|it| &it.values) {
+                if let Value::Attribute { name, .. } = value {
+                    self.idle_locks.remove(name);
                 }
             }
         }

@@ -248,17 +248,16 @@ impl<'p> Reading<'p> {
         self.links.lock_fields(class)
     }
 
+    /// As [`Links::is_idle_lock`].
+    pub fn is_idle_lock(self, module: ModuleIndex, name: Name) -> bool {
+        self.reads.note(stores(module));
+        self.links.is_idle_lock(module, name)
+    }
+
     /// As [`Links::attribute_stores`].
     pub fn attribute_stores(self, class: ClassId, name: Name) -> Option<&'p [Stored]> {
         self.reads.note(stores(class.module));
         self.links.attribute_stores(class, name)
-    }
-
-    /// As [`Links::changes_itself`].
-    pub fn changes_itself(self, class: ClassId) -> bool {
-        self.reads.note(stores(class.module));
-        self.reads.note(skeleton(class.module));
-        self.links.changes_itself(class)
     }
 
     /// As [`Links::elements`].

@@ -259,9 +259,14 @@ fn owns_lock(eval: &mut Evaluator<'_>, class: ClassId) -> bool {
         .arena
         .object(Object::Instance(class, Origin::Assumed { shared: true }));
     let order = lineage.order.iter();
+    // A lock that nobody takes says nothing; one of a base may be there for classes elsewhere.
+    let idle = |owner: ClassId, name| {
+        owner.module == class.module && links.is_idle_lock(owner.module, name)
+    };
     let names: Vec<Name> = order
-        .flat_map(|&owner| links.lock_fields(owner))
-        .copied()
+        .flat_map(|&owner| links.lock_fields(owner).iter().map(move |it| (owner, *it)))
+        .filter(|&(owner, name)| !idle(owner, name))
+        .map(|(_, name)| name)
         .collect();
     names.into_iter().any(|name| {
         let set = eval.attribute(object, name);
@@ -487,13 +492,14 @@ pub fn is_test_path(path: &str) -> bool {
                 | "conftest.py"
                 | "unittest"
                 | "benchmarks"
-                | "examples"
+                | "example"
                 | "demo"
                 | "demos"
         ) || part.starts_with("test_")
             || part.starts_with("testing_")
             || part.starts_with("pytest_")
             || part.ends_with("_test.py")
+            || part.ends_with("examples")
             || part.ends_with("demo")
     })
 }

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use super::{CALL_ORIGIN, CallSite, Evaluator, MAX_QUESTIONS};
-use crate::facts::{Value, ValueId};
+use crate::facts::{Literal, Value, ValueId};
 use crate::program::link::{Home, Stored};
 use crate::program::object::{FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
 use crate::source::name::Name;
 
+/// A dict that is written out with more entries is one of settings.
+const MAX_ENTRIES: u32 = 12;
 /// So many callers of a method are asked what they pass.
 const MAX_CALLERS: usize = 12;
 
@@ -60,6 +62,12 @@ impl Evaluator<'_> {
                 } else {
                     let id = ValueId(value);
                     match function.value(id) {
+                        // Of a table of settings only the key tells which entry is meant.
+                        Value::Container {
+                            literal: Literal::Dict,
+                            elements,
+                            ..
+                        } if elements.len > MAX_ENTRIES => {}
                         Value::Container { elements, .. } => {
                             for &element in function.list(*elements) {
                                 let element = self.value(frame, element);
