@@ -165,7 +165,7 @@ impl<'a> Places<'a> {
         }
         let records = self.merged(all);
         let guard = self.guard(&records);
-        let mut best: Option<(u32, Defect, u32, u32, bool)> = None;
+        let mut best: Option<(Rank, Defect, u32, u32, bool)> = None;
         let mut sides: Vec<u32> = Vec::new();
         for (position, &a) in records.iter().enumerate() {
             for &b in &records[position..] {
@@ -181,7 +181,9 @@ impl<'a> Places<'a> {
                     if !explicit && !self.records[x as usize].rooted {
                         continue;
                     }
-                    let rank = rank(defect, explicit, self.access(x).access);
+                    // Of two equal sides, the one without a lock is where to act.
+                    let locks = self.records[x as usize].held.len();
+                    let rank = (rank(defect, explicit, self.access(x).access), locks);
                     if best.is_none_or(|(known, ..)| rank < known) {
                         best = Some((rank, defect, x, y, explicit));
                     }
@@ -331,6 +333,15 @@ impl<'a> Places<'a> {
         {
             return None;
         }
+        // Under the guard all along: it is the other side that must take it.
+        let guarded = guard.is_some_and(|it| holds(one, it.key));
+        if guarded
+            && protection == Protection::Missing
+            && x.access.is_compound()
+            && y.access.writes()
+        {
+            return None;
+        }
         let explicit = self.are_explicit(a, b);
         let defect = self.bare_defect(a, b, x, y, guard, explicit, records)?;
         Some(match protection {
@@ -385,12 +396,8 @@ impl<'a> Places<'a> {
                 if !y.access.changes_size(kind) {
                     return None;
                 }
-                // A list that only grows shows the walk an element more or less.
-                if !explicit
-                    && matches!(kind, ContainerKind::List)
-                    && y.access == Access::Add
-                    && guard.is_none()
-                {
+                // A walk through a list goes on, with an element more or less.
+                if !explicit && kind == ContainerKind::List && guard.is_none() {
                     return None;
                 }
                 Some(Defect::BrokenWalk)
@@ -441,12 +448,7 @@ impl<'a> Places<'a> {
                 if is_locked && y.look != Look::Use {
                     return None;
                 }
-                if in_one_tree
-                    && explicit
-                    && !x.fills
-                    && !self.is_flag(records)
-                    && self.matters(one, other, x, y)
-                {
+                if in_one_tree && explicit && !x.fills && !self.is_flag(records) && is_seen(x, y) {
                     return Some(Defect::UnorderedWrite);
                 }
                 None
@@ -480,8 +482,7 @@ impl<'a> Places<'a> {
                     Access::Write => y.constant,
                     _ => false,
                 };
-                (removes && x.look == Look::Use && self.only_cleared(records))
-                    .then_some(Defect::StaleTest)
+                (removes && x.look == Look::Use).then_some(Defect::StaleTest)
             }
             _ => None,
         }
@@ -505,6 +506,11 @@ impl<'a> Places<'a> {
             }
             // A flag that ends the loop whose condition it is.
             if x.fills && x.constant && one.in_loop {
+                return None;
+            }
+            // What either thread puts in its place is as good as what the other one finds there.
+            let refreshes = x.acts == Access::Write && !x.fills && !x.constant && !x.identity;
+            if !explicit && refreshes && !x.matters_after && guard.is_none() {
                 return None;
             }
             if x.fills && !x.constant {
@@ -567,22 +573,15 @@ impl<'a> Places<'a> {
             access.access != Access::Read || access.look != Look::Use
         })
     }
+}
 
-    /// The place is filled once and then only cleared: a use after a test may find it cleared.
-    fn only_cleared(&self, records: &[u32]) -> bool {
-        records
-            .iter()
-            .any(|&it| self.access(it).access == Access::Read)
-    }
-
-    /// Whether an unordered store can be seen: by a load that uses the value, on a thread that
-    /// may run before or after it.
-    fn matters(&self, _one: &Record, _other: &Record, x: PlaceAccess, y: PlaceAccess) -> bool {
-        match y.access {
-            Access::Read => y.look == Look::Use || !x.constant,
-            Access::Write => !x.constant || !y.constant,
-            _ => false,
-        }
+/// Whether an unordered store can be seen by the other side: by a load that uses the value, or by a
+/// store of another one.
+fn is_seen(store: PlaceAccess, by: PlaceAccess) -> bool {
+    match by.access {
+        Access::Read => by.look == Look::Use || !store.constant,
+        Access::Write => !store.constant || !by.constant,
+        _ => false,
     }
 }
 
@@ -653,7 +652,10 @@ fn protection(a: &Record, b: &Record, both_write: bool) -> Protection {
     Protection::Missing
 }
 
-/// Smaller is reported first.
+/// Smaller is reported first: what goes wrong, and how many locks are held where.
+type Rank = (u32, usize);
+
+/// What goes wrong, for a [`Rank`].
 fn rank(defect: Defect, explicit: bool, access: Access) -> u32 {
     let base = match defect {
         Defect::PerCallLock => 0,

@@ -92,8 +92,12 @@ pub struct PlaceAccess {
     pub identity: bool,
     /// Of a `CheckThenAct`: the act.
     pub acts: Access,
-    /// A test under a lock that is still held decided about it.
+    /// No test matters to it any more: one under a lock that is still held decided about it, or it
+    /// comes out the same whatever a test said.
     pub settled: bool,
+    /// Of a `CheckThenAct`: the test decides about more than the act, or the function loads the place
+    /// once more after it.
+    pub matters_after: bool,
     /// Of a `CheckThenAct`: the act itself runs under a lock.
     pub locked: bool,
     /// Of a `CheckThenAct`: one test decides about many acts, as when a table is filled.
@@ -117,6 +121,7 @@ impl PlaceAccess {
             cached: false,
             identity: false,
             settled: false,
+            matters_after: false,
             locked: false,
             piecemeal: false,
             ensures: false,

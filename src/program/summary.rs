@@ -105,8 +105,6 @@ pub struct Summaries<'p> {
     pub edges: FxHashSet<(FunctionId, FunctionId)>,
     /// Whether instances of a class have other attributes in each thread.
     local_classes: FxHashMap<ClassId, bool>,
-    /// Whether two instances of a class are two things; see [`Summaries::has_state`].
-    stateful: FxHashMap<ClassId, bool>,
     empty_locks: Rc<[HeldLock]>,
     empty_live: Rc<[u32]>,
     empty_objects: Rc<[ObjectId]>,
@@ -158,7 +156,6 @@ impl<'p> Summaries<'p> {
             composed: 0,
             budget,
             cleared: FxHashSet::default(),
-            stateful: FxHashMap::default(),
             edges: FxHashSet::default(),
             local_classes: FxHashMap::default(),
             empty_locks: Rc::from([]),
@@ -460,6 +457,16 @@ struct Tested {
     held: Rc<[HeldLock]>,
     look: Look,
     in_loop: bool,
+    /// It asks for one element alone.
+    keyed: bool,
+}
+
+impl Tested {
+    /// Whether it decides about all rounds of a loop in which an act is, as when a table is filled
+    /// because it is empty.
+    fn is_of_whole_loop(&self, in_loop: bool) -> bool {
+        in_loop && !self.in_loop && !self.keyed
+    }
 }
 
 /// Locks held without a break from one point to another.

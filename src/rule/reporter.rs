@@ -134,11 +134,24 @@ impl<'a> Reporter<'a> {
         related: Vec<(At, String)>,
         others: &[&Record],
     ) {
+        self.record_at_most(Severity::Warning, record, text, state, related, others);
+    }
+
+    /// The same, at most as severe as `assumed` where callers are assumed.
+    pub fn record_at_most(
+        &mut self,
+        assumed: Severity,
+        record: &Record,
+        text: Text,
+        state: String,
+        related: Vec<(At, String)>,
+        others: &[&Record],
+    ) {
         let explicit = self.program.root_of(record).explicit;
         let severity = if explicit {
             self.severity
         } else {
-            self.severity.min(Severity::Warning)
+            self.severity.min(assumed)
         };
         let evidence = if explicit {
             Evidence::Likely

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{exclusive, one_a_site};
+use crate::findings::Severity;
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::program::roots::{Held, Record};
@@ -27,6 +28,11 @@ impl Rule for BlockingUnderLock {
                 continue;
             };
             let what = record.words;
+            // That others wait may be the purpose, and who they are decides what it costs.
+            let assumed = match obstacle {
+                Obstacle::Slow(_) => Severity::Info,
+                Obstacle::Needed(..) => Severity::Warning,
+            };
             let (lock, consequence, related) = match obstacle {
                 Obstacle::Slow(lock) => (
                     lock,
@@ -46,7 +52,8 @@ impl Rule for BlockingUnderLock {
                     .map(|at| (at, "called under the lock here".to_owned())),
             );
             let lock = lock.words;
-            report.record(
+            report.record_at_most(
+                assumed,
                 record,
                 Text {
                     message: format!("this waits for {what} while `{lock}` is held"),

@@ -6,7 +6,8 @@ use super::*;
 impl Summaries<'_> {
     /// Records an access and, when a test decided about it, the two together.
     pub(super) fn act(&mut self, walk: &mut Walk<'_>, index: u32, access: PlaceAccess) {
-        let may_rely = !cannot_fail(walk.function, index, access.access, access.container)
+        let sure = cannot_fail(walk.function, index, access.access, access.container);
+        let may_rely = !sure
             && ((access.access.writes() && !self.is_keyed_by_thread(walk, index))
                 || access.access == Access::Read
                 || access.access == Access::Lookup && self.repeats_a_test(walk, index));
@@ -18,7 +19,7 @@ impl Summaries<'_> {
             }
         } else {
             walk.fills_in_section = false;
-            (None, false)
+            (None, sure)
         };
         // Filled once, by whoever finds it empty under the lock: others see nothing or all of it.
         let access = PlaceAccess {
@@ -68,8 +69,10 @@ impl Summaries<'_> {
             access: Access::CheckThenAct,
             acts: act.access,
             identity: act.identity || self.does_something_before(walk, index),
+            matters_after: !decides_alone(walk.function, index)
+                || is_loaded_after(walk.function, index),
             locked: now.iter().any(|it| it.mode == Mode::Exclusive),
-            piecemeal: walk.function.ops[index as usize].in_loop && !tested.in_loop,
+            piecemeal: tested.is_of_whole_loop(walk.function.ops[index as usize].in_loop),
             ensures: act.access == Access::Add && self.adds_what_was_missing(walk, index),
             relies_on: Some(tested.at),
             fills: matches!(tested.look, Look::IsNone | Look::Truth)
@@ -121,12 +124,17 @@ impl Summaries<'_> {
                     let (at, look) = (effect.at, recalled.unwrap_or(access.look));
                     let look = if node.absent { Look::IsNone } else { look };
                     let held = self.held_at(walk, op);
-                    let in_loop = walk.function.ops[op as usize].in_loop;
+                    let tester = &walk.function.ops[op as usize];
+                    let keyed = matches!(
+                        tester.kind,
+                        OpKind::Contains { .. } | OpKind::ItemRead { .. }
+                    );
                     let test = Tested {
                         at,
                         held,
                         look,
-                        in_loop,
+                        in_loop: tester.in_loop,
+                        keyed,
                     };
                     if !common_sections(&test.held, &now).is_empty() {
                         walk.fills_in_section = matches!(look, Look::IsNone | Look::Truth);
@@ -289,6 +297,47 @@ fn cannot_fail(
         Access::Add => name.as_str() == "setdefault",
         _ => false,
     }
+}
+
+/// Whether the test that decides about a store decides about nothing else that stays.
+fn decides_alone(function: &Function, index: u32) -> bool {
+    let control = function.ops[index as usize].control;
+    let mut others = (0..)
+        .zip(&function.ops)
+        .filter(|(at, op)| *at != index && op.control == control);
+    others.all(|(_, op)| match op.kind {
+        OpKind::Write { .. }
+        | OpKind::WriteVariable { .. }
+        | OpKind::ItemWrite { .. }
+        | OpKind::ItemDelete { .. }
+        | OpKind::Delete { .. } => false,
+        OpKind::Call(call) => !function.calls[call as usize].statement,
+        _ => true,
+    })
+}
+
+/// Whether a function loads an attribute or variable once more after an op that stores it: what it
+/// gets may be another thread's.
+fn is_loaded_after(function: &Function, index: u32) -> bool {
+    let store = &function.ops[index as usize].kind;
+    let mut after = function.ops[index as usize + 1..].iter();
+    after.any(|op| match (store, &op.kind) {
+        (
+            OpKind::Write { base, name, .. },
+            OpKind::Read {
+                base: other,
+                name: loaded,
+                ..
+            },
+        ) => name == loaded && is_same(function, *base, *other),
+        (
+            OpKind::WriteVariable { variable, .. },
+            OpKind::ReadVariable {
+                variable: loaded, ..
+            },
+        ) => variable == loaded,
+        _ => false,
+    })
 }
 
 /// Whether two values of a function are spelled alike.

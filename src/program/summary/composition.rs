@@ -208,6 +208,21 @@ impl Summaries<'_> {
         }
     }
 
+    /// Whether what a callee does has nothing to do with a test before the call: it leaves threads to
+    /// its callers, who then hold the lock under which it looks for itself; or that what it removes
+    /// has gone is expected.
+    fn outlives_test(
+        &self,
+        walk: &Walk<'_>,
+        index: u32,
+        effect: &Effect,
+        access: PlaceAccess,
+    ) -> bool {
+        let op = &walk.function.ops[index as usize];
+        access.access == Access::Remove && op.absence_handled
+            || self.eval.links.function(effect.at.function).left_to_callers
+    }
+
     fn compose_effect(
         &mut self,
         walk: &mut Walk<'_>,
@@ -298,7 +313,8 @@ impl Summaries<'_> {
             Action::Access(access)
                 if access.access.writes()
                     && access.access != Access::CheckThenAct
-                    && !access.settled =>
+                    && !access.settled
+                    && !self.outlives_test(walk, index, &effect, access) =>
             {
                 match self.tested(walk, index, access.place) {
                     Decision::Stale(tested) => Some((access, tested)),
@@ -316,7 +332,7 @@ impl Summaries<'_> {
                 access: Access::CheckThenAct,
                 acts: access.access,
                 relies_on: Some(tested.at),
-                piecemeal: in_loop && !tested.in_loop,
+                piecemeal: tested.is_of_whole_loop(in_loop),
                 fills: matches!(tested.look, Look::IsNone | Look::Truth)
                     && access.access == Access::Write,
                 ..access

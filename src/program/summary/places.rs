@@ -310,11 +310,9 @@ impl Summaries<'_> {
         None
     }
 
-    /// Whether two evaluations of a value give two objects that are not interchangeable.
-    ///
-    /// Of `keyed` values a table keeps one for each key: an entry that changes later is another one
-    /// for each thread only until the next look.
-    pub(super) fn has_identity(&mut self, frame: FrameId, value: ValueId, keyed: bool) -> bool {
+    /// Whether two evaluations of a value give two objects that are not interchangeable: what an object
+    /// of a class without a lock is used for, two of them made alike do alike, until one is changed.
+    pub(super) fn has_identity(&mut self, frame: FrameId, value: ValueId) -> bool {
         let links = self.eval.links;
         let function = links.function(self.eval.arena.frame_of(frame).function);
         // A constructor has another object each time.
@@ -334,15 +332,13 @@ impl Summaries<'_> {
         members
             .into_iter()
             .any(|object| match *self.eval.arena.get(object) {
-                Object::Instance(class, _) => {
-                    interned
-                        || if keyed {
-                            self.is_unique(class)
-                        } else {
-                            self.has_state(class)
-                        }
+                Object::Instance(class, _) => interned || self.is_unique(class),
+                // A lock of an event loop is of use on that loop alone.
+                Object::Foreign(name, _) => {
+                    let models = self.eval.class_models(name);
+                    let mut models = models.iter();
+                    models.any(|it| it.lock != Some(LockKind::Async) && keeps_state(it))
                 }
-                Object::Foreign(name, _) => self.eval.class_models(name).iter().any(keeps_state),
                 Object::Container(Literal::Tuple | Literal::Generator, _) => false,
                 Object::Container(_, Origin::Site { frame, value, .. }) => {
                     let function = links.function(self.eval.arena.frame_of(frame).function);
@@ -373,20 +369,6 @@ impl Summaries<'_> {
             || self.eval.inherited_models(class).iter().any(keeps_state)
     }
 
-    /// Whether an instance of a class is unique or changes once it is built. Two instances of any
-    /// other class, made from the same, do the same.
-    fn has_state(&mut self, class: ClassId) -> bool {
-        if let Some(&known) = self.stateful.get(&class) {
-            return known;
-        }
-        let lineage = self.eval.lineage(class);
-        let links = self.eval.links;
-        let changes = lineage.order.iter().any(|&it| links.changes_itself(it));
-        let known = changes || self.is_unique(class);
-        self.stateful.insert(class, known);
-        known
-    }
-
     pub(super) fn store(
         &mut self,
         walk: &mut Walk<'_>,
@@ -399,7 +381,7 @@ impl Summaries<'_> {
             walk.function.value(value),
             Value::Constant(_) | Value::Function(_) | Value::Class(_)
         );
-        let identity = self.has_identity(walk.frame, value, false);
+        let identity = self.has_identity(walk.frame, value);
         match update {
             Update::Replace => {
                 let access = PlaceAccess {

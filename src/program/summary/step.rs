@@ -92,7 +92,7 @@ impl Summaries<'_> {
                     Update::From(op) => Some(op),
                     _ => None,
                 };
-                let identity = self.has_identity(walk.frame, value, true);
+                let identity = self.has_identity(walk.frame, value);
                 self.contents_from(walk, index, base, access, from, identity);
                 let objects = self.eval.value(walk.frame, base);
                 self.publish_into(walk, objects, value);
