@@ -17,6 +17,8 @@ pub(super) struct Face {
     only_private: bool,
     /// It has a `__main__`.
     runs: bool,
+    /// It defines an event loop.
+    loops: bool,
 }
 
 impl Default for Face {
@@ -24,6 +26,7 @@ impl Default for Face {
         Self {
             only_private: true,
             runs: false,
+            loops: false,
         }
     }
 }
@@ -39,6 +42,13 @@ impl Face {
         self.only_private &= hidden || member.is_some_and(is_private);
         self.only_private &= hidden || inside != "/__init__.py" || names.exports_nothing;
         self.runs |= inside == "/__main__.py";
+        self.loops |= names.loops;
+    }
+
+    /// The package defines an event loop, and with it the one function for calls from other threads:
+    /// all else is called on the thread of the loop.
+    pub fn is_of_loop(&self) -> bool {
+        self.loops
     }
 
     /// The package is a program: it runs, and it has nothing for others to call.
@@ -70,6 +80,8 @@ pub(super) struct ClassNames {
     shown: Vec<Name>,
     /// It has nothing for others.
     exports_nothing: bool,
+    /// One of its classes takes calls from other threads to the thread of an event loop.
+    loops: bool,
 }
 
 impl ClassNames {
@@ -78,6 +90,7 @@ impl ClassNames {
     pub fn new(facts: &ModuleFacts) -> Self {
         let mut names = Self {
             exports_nothing: exports_nothing(facts),
+            loops: takes_calls_to_loop(facts),
             ..Self::default()
         };
         if is_test_path(&facts.path) {
@@ -119,6 +132,11 @@ impl ClassNames {
         }
         names
     }
+}
+
+fn takes_calls_to_loop(facts: &ModuleFacts) -> bool {
+    let mut methods = facts.functions.iter().filter(|it| it.class.is_some());
+    methods.any(|it| matches!(it.name.as_str(), "call_soon_threadsafe" | "callFromThread"))
 }
 
 /// Classes that a package makes itself and shows nobody, by package and name.

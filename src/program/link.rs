@@ -59,6 +59,8 @@ pub struct Links {
     packages: Vec<u32>,
     /// By package: see [`Links::is_of_command`].
     commands: Vec<bool>,
+    /// By package: see [`Links::is_of_loop`].
+    loops: Vec<bool>,
     /// See [`Links::is_internal`].
     internal: Arc<FxHashSet<(u32, Name)>>,
     rewritten: Arc<FxHashSet<Name>>,
@@ -276,6 +278,7 @@ impl Links {
             script_folders: FxHashSet::default(),
             packages: Vec::new(),
             commands: Vec::new(),
+            loops: Vec::new(),
             internal: Arc::default(),
             rewritten: Arc::default(),
         };
@@ -393,6 +396,7 @@ impl Links {
         }
         self.packages = packages;
         self.commands = faces.iter().map(Face::is_of_command).collect();
+        self.loops = faces.iter().map(Face::is_of_loop).collect();
     }
 
     /// The package a module belongs to: the outermost folder with an `__init__` above it, or the
@@ -405,6 +409,11 @@ impl Links {
     /// functions have no callers but its own.
     pub fn is_of_command(&self, module: ModuleIndex) -> bool {
         self.commands[self.package(module) as usize]
+    }
+
+    /// Whether a module belongs to a package that defines an event loop.
+    pub fn is_of_loop(&self, module: ModuleIndex) -> bool {
+        self.loops[self.package(module) as usize]
     }
 
     /// Whether a class is made by its own package and shown to nobody outside, as far as names tell.
@@ -449,6 +458,7 @@ impl Links {
     pub(super) fn shows_as_much_as(&self, other: &Self) -> bool {
         self.script_folders == other.script_folders
             && self.commands == other.commands
+            && self.loops == other.loops
             && self.internal == other.internal
     }
 

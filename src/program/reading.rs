@@ -227,6 +227,11 @@ impl<'p> Reading<'p> {
         self.links.is_of_command(module)
     }
 
+    /// As [`Links::is_of_loop`].
+    pub fn is_of_loop(self, module: ModuleIndex) -> bool {
+        self.links.is_of_loop(module)
+    }
+
     /// As [`Links::is_internal`]; known of all classes before anything is evaluated.
     pub fn is_internal(self, class: ClassId) -> bool {
         self.links.is_internal(class)

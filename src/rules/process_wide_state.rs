@@ -1,8 +1,10 @@
 //! The check behind `rules/process-wide-state.md`; read that page first.
 
 use super::{exclusive, is_over, one_a_site};
+use crate::facts::Value;
 use crate::program::Program;
 use crate::program::effect::Action;
+use crate::program::object::FunctionId;
 use crate::program::roots::RootKind;
 use crate::rule::{Reporter, Rule, Text};
 
@@ -26,7 +28,10 @@ impl Rule for ProcessWideState {
             let thread = root.kind == RootKind::Thread && root.explicit && !root.interrupt;
             // What is undone at the end of a call, callers undo for one another.
             let callers = for_a_while && root.kind == RootKind::Caller && root.many;
-            (thread || callers) && !is_over(program, until) && exclusive(record).next().is_none()
+            (thread || callers)
+                && !is_over(program, until)
+                && exclusive(record).next().is_none()
+                && !asks_for_main_thread(program, record.at.function)
         });
         for record in wanted {
             let Action::ProcessWide { what, by, .. } = record.action else {
@@ -48,4 +53,25 @@ impl Rule for ProcessWideState {
             );
         }
     }
+}
+
+/// Whether a function, or another method of its class, asks which thread is the main one: it turns
+/// other threads away.
+fn asks_for_main_thread(program: &Program, id: FunctionId) -> bool {
+    let facts = program.links().module(id.module);
+    let class = facts.functions[id.index as usize].class;
+    let methods = class.map(|it| facts.classes[it as usize].methods.iter().copied());
+    methods
+        .into_iter()
+        .flatten()
+        .chain([id.index])
+        .any(|index| {
+            let code = facts.functions[index as usize].glance();
+            code.values.iter().any(|value| match value {
+                Value::Attribute { name, .. }
+                | Value::Global(name)
+                | Value::Imported { name, .. } => name.as_str() == "main_thread",
+                _ => false,
+            })
+        })
 }

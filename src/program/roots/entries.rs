@@ -114,10 +114,13 @@ impl Finder<'_> {
         self.links.is_script_folder(folder)
     }
 
-    /// A module with coroutines that knows nothing of threads is called by the tasks of one loop.
+    /// A module with coroutines, or beside an event loop in its package, that knows nothing of threads
+    /// is called on the thread of one loop.
     fn is_for_event_loops(&self) -> bool {
         let facts = self.links.module(self.module);
-        facts.functions.iter().any(|it| it.is_async) && !self.links.knows_threads(self.module)
+        let on_loop =
+            self.links.is_of_loop(self.module) || facts.functions.iter().any(|it| it.is_async);
+        on_loop && !self.links.knows_threads(self.module)
     }
 
     fn body_may_spawn(&mut self) -> bool {
