@@ -72,7 +72,8 @@ impl Summaries<'_> {
             matters_after: !decides_alone(walk.function, index)
                 || is_loaded_after(walk.function, index),
             locked: now.iter().any(|it| it.mode == Mode::Exclusive),
-            piecemeal: tested.is_of_whole_loop(walk.function.ops[index as usize].in_loop),
+            piecemeal: tested.is_of_whole_loop(walk.function.ops[index as usize].in_loop)
+                && !returns_after(walk.function, index),
             ensures: act.access == Access::Add && self.adds_what_was_missing(walk, index),
             relies_on: Some(tested.at),
             fills: matches!(tested.look, Look::IsNone | Look::Truth)
@@ -297,6 +298,13 @@ fn cannot_fail(
         Access::Add => name.as_str() == "setdefault",
         _ => false,
     }
+}
+
+/// Whether a function returns once an op is done: a loop around it goes no further.
+fn returns_after(function: &Function, index: u32) -> bool {
+    let control = function.ops[index as usize].control;
+    let mut after = function.ops[index as usize..].iter();
+    after.any(|op| op.control == control && matches!(op.kind, OpKind::Return { .. }))
 }
 
 /// Whether the test that decides about a store decides about nothing else that stays.

@@ -296,7 +296,14 @@ impl Summaries<'_> {
         }
         if !effect.live.is_empty() || !walk.live.is_empty() {
             let mut live: Vec<u32> = effect.live.iter().map(|it| it + offset).collect();
-            live.extend(walk.live.iter().copied());
+            // What the callee has waited for by then is over.
+            let spawns = &walk.summary.spawns;
+            live.extend(walk.live.iter().copied().filter(|&it| {
+                spawns.get(it as usize).is_none_or(|spawn| {
+                    let mut handles = spawn.handles.iter();
+                    !handles.any(|handle| effect.finished.contains(handle))
+                })
+            }));
             live.sort_unstable();
             live.dedup();
             effect.live = live.into();

@@ -85,7 +85,16 @@ impl Summaries<'_> {
         }
         let many = self.is_many(thread);
         if many {
-            distinct.push(thread);
+            // One thread of each of many owners: not only the thread is another one each time.
+            let mut current = Some(thread);
+            while let Some(it) = current {
+                distinct.push(it);
+                let ends = matches!(
+                    self.eval.arena.origin(it),
+                    Some(Origin::Site { many: true, .. })
+                );
+                current = self.eval.owner(it).filter(|_| !ends && distinct.len() < 12);
+            }
         }
         published.push(thread);
         for object in published {
