@@ -282,6 +282,9 @@ pub struct Spawn {
     pub assumed: bool,
     /// Locks held at the start.
     pub held: Rc<[HeldLock]>,
+    /// A test of an attribute that the same function sets decides whether it is started: the next call
+    /// starts none.
+    pub once: bool,
     /// `self` where it is started from a constructor of that object.
     pub in_constructor_of: Option<ObjectId>,
 }

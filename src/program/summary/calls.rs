@@ -103,6 +103,7 @@ impl Summaries<'_> {
             serial: false,
             assumed: false,
             held: Rc::clone(&self.empty_locks),
+            once: false,
             in_constructor_of: None,
         };
         walk.summary.spawns.push(spawn);
@@ -193,6 +194,7 @@ impl Summaries<'_> {
             serial: false,
             assumed: true,
             held,
+            once: false,
             in_constructor_of: Some(object),
         };
         self.add_spawn(walk, spawn);

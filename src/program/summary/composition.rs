@@ -121,9 +121,13 @@ impl Summaries<'_> {
                 .map(|it| it + offset)
                 .chain(walk.live.iter().copied())
                 .collect();
-            if in_loop && summary.left_live.len() > spawn.live.len().saturating_sub(walk.live.len())
+            if in_loop
+                && !spawn.once
+                && summary.left_live.len() > spawn.live.len().saturating_sub(walk.live.len())
             {
                 spawn.many = true;
+                let thread = spawn.thread.filter(|&it| self.is_made_in(it, callee));
+                spawn.distinct.extend(thread);
             }
             if !held_here.is_empty() {
                 let mut all = spawn.held.to_vec();
@@ -198,8 +202,10 @@ impl Summaries<'_> {
         for live in &summary.left_live {
             let live = live + offset;
             if in_loop && let Some(spawn) = walk.summary.spawns.get_mut(live as usize) {
-                let renewed = spawn.handles.iter().any(|&handle| self.is_renewed(handle));
+                let mut handles = spawn.handles.iter();
+                let renewed = !spawn.once && handles.any(|&handle| self.is_renewed(handle));
                 spawn.many |= spawn.handles.is_empty() || renewed;
+                spawn.distinct.extend(spawn.thread.filter(|_| renewed));
             }
             walk.live.push(live);
         }
@@ -364,6 +370,12 @@ impl Summaries<'_> {
             };
         }
         false
+    }
+
+    /// Whether a call of a function in this frame makes the object: another one each time.
+    fn is_made_in(&self, object: ObjectId, made_in: FrameId) -> bool {
+        matches!(self.eval.arena.origin(object),
+            Some(Origin::Site { frame, .. }) if frame == made_in)
     }
 
     /// Whether a loop makes the object anew each time round.

@@ -117,6 +117,7 @@ impl Summaries<'_> {
             serial: false,
             assumed: false,
             held,
+            once: starts_once(walk.function, index),
             in_constructor_of,
         };
         self.add_spawn(walk, spawn);
@@ -415,6 +416,7 @@ impl Summaries<'_> {
             serial: model.shares_thread,
             assumed: model.assumed,
             held,
+            once: false,
             in_constructor_of,
         };
         // A joined call is over when it returns; results of `map` that are used are waited for.
@@ -445,4 +447,27 @@ fn target_of(
     keyword
         .map(|(_, value)| *value)
         .or_else(|| positional.get(spawn.target?.checked_sub(before)?).copied())
+}
+
+/// Whether a start runs only if an attribute of `self` allows it, which the function changes itself.
+fn starts_once(function: &Function, index: u32) -> bool {
+    let is_self = |value: ValueId| *function.value(value) == Value::Parameter(0);
+    let is_set = |asked: Name| {
+        function.ops.iter().any(|op| {
+            matches!(op.kind, OpKind::Write { base, name, .. } if name == asked && is_self(base))
+        })
+    };
+    let mut control = function.ops[index as usize].control;
+    while control != 0 {
+        let node = function.controls[control as usize];
+        let mut test = function.ops[node.first as usize..node.end as usize].iter();
+        let allows = test.any(|op| {
+            matches!(op.kind, OpKind::Read { base, name, .. } if is_self(base) && is_set(name))
+        });
+        if allows {
+            return true;
+        }
+        control = node.parent;
+    }
+    false
 }
