@@ -509,8 +509,7 @@ impl<'a> Places<'a> {
                 return None;
             }
             // What either thread puts in its place is as good as what the other one finds there.
-            let refreshes = x.acts == Access::Write && !x.fills && !x.constant && !x.identity;
-            if !explicit && refreshes && !x.matters_after && guard.is_none() {
+            if !explicit && x.refreshes() && guard.is_none() {
                 return None;
             }
             if x.fills && !x.constant {

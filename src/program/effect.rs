@@ -129,6 +129,16 @@ impl PlaceAccess {
         }
     }
 
+    /// The act behind a test stores something whole, of which one is as good as the other: neither
+    /// does it depend on what was there, nor does anything else depend on it.
+    pub fn refreshes(&self) -> bool {
+        self.acts == Access::Write
+            && !self.fills
+            && !self.constant
+            && !self.identity
+            && !self.matters_after
+    }
+
     /// The act behind a test stores an element, and cannot fail.
     pub fn refills(&self) -> bool {
         self.acts == Access::SetItem

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use rustc_hash::FxHashSet;
 
 use crate::findings::{Evidence, Finding, Related, Root, Severity};
+use crate::models::ContainerKind;
 use crate::program::Program;
 use crate::program::atomicity::Access;
 use crate::program::conflicts::{Conflict, Defect};
@@ -99,14 +100,20 @@ impl<'a> Reporter<'a> {
         self.push(primary, text, severity, evidence, state, related, roots);
     }
 
-    /// Whether a conflict is about a value that two threads may both compute and store, each as good
-    /// as the other as far as is known: often enough meant that way not to bet on it.
+    /// Whether a conflict is about a value that two threads may both compute and store, or both add to
+    /// a set, each as good as the other as far as is known: often enough meant that way not to bet on
+    /// it.
     fn is_memo(&self, conflict: &Conflict) -> bool {
         match self.program.record(conflict.primary).action {
             Action::Access(it) => {
+                let adds_to_set =
+                    it.acts == Access::Add && it.container == Some(ContainerKind::Set);
                 it.access == Access::CheckThenAct
                     && !it.identity
-                    && (it.refills() || conflict.defect == Defect::LazyInit)
+                    && (it.refills()
+                        || it.refreshes()
+                        || adds_to_set
+                        || conflict.defect == Defect::LazyInit)
             }
             _ => false,
         }
