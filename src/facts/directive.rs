@@ -161,9 +161,10 @@ fn wants_one_thread(sentence: &str) -> bool {
         || sentence.contains("only") && speaks_of(sentence, &owner) && !sentence.contains("not ")
 }
 
-/// Whether a sentence says that callers hold a lock.
+/// Whether a sentence says that callers hold a lock: that it is held when the function is called, or
+/// that somebody has to hold it.
 fn wants_lock_held(sentence: &str) -> bool {
-    let held = [
+    let state = [
         "lock held",
         "lock must be held",
         "lock is held",
@@ -172,18 +173,20 @@ fn wants_lock_held(sentence: &str) -> bool {
         "lock should be held",
         "mutex held",
         "must be held",
+    ];
+    let act = [
         "hold the",
         "holds the",
-        "hold self.",
-        "hold this",
         "holding the",
+        "hold self.",
+        "holds self.",
         "holding self.",
-        "holding this",
     ];
-    let callers = [
-        "caller", "called", "must", "should", "you ", "assum", "requir", "expect",
+    let duty = [
+        "caller", "must", "should", "you ", "assum", "requir", "expect",
     ];
+    let owed = speaks_of(sentence, &duty);
     speaks_of(sentence, &["lock", "mutex"])
-        && speaks_of(sentence, &held)
-        && speaks_of(sentence, &callers)
+        && (speaks_of(sentence, &state) && (owed || sentence.contains("called"))
+            || speaks_of(sentence, &act) && owed)
 }
