@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::findings::Severity;
 use crate::program::Program;
 
-pub use reporter::{Reporter, Text, describe, held_words, root_words};
+pub use reporter::{AtMost, Reporter, Text, describe, held_words, root_words};
 
 /// The check behind one page of `rules/`.
 pub trait Rule: Sync {

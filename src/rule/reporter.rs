@@ -36,6 +36,24 @@ pub struct Text {
     pub advice: String,
 }
 
+/// How severe a finding may be, whatever its rule says.
+#[derive(Debug, Clone, Copy)]
+pub struct AtMost {
+    /// On a thread that the program starts.
+    pub started: Severity,
+    /// Where callers are assumed.
+    pub assumed: Severity,
+}
+
+impl Default for AtMost {
+    fn default() -> Self {
+        Self {
+            started: Severity::Error,
+            assumed: Severity::Warning,
+        }
+    }
+}
+
 impl<'a> Reporter<'a> {
     /// A reporter for one rule.
     pub fn new(
@@ -141,13 +159,13 @@ impl<'a> Reporter<'a> {
         related: Vec<(At, String)>,
         others: &[&Record],
     ) {
-        self.record_at_most(Severity::Warning, record, text, state, related, others);
+        self.record_at_most(AtMost::default(), record, text, state, related, others);
     }
 
-    /// The same, at most as severe as `assumed` where callers are assumed.
+    /// The same, and no more severe than that.
     pub fn record_at_most(
         &mut self,
-        assumed: Severity,
+        most: AtMost,
         record: &Record,
         text: Text,
         state: String,
@@ -155,11 +173,9 @@ impl<'a> Reporter<'a> {
         others: &[&Record],
     ) {
         let explicit = self.program.root_of(record).explicit;
-        let severity = if explicit {
-            self.severity
-        } else {
-            self.severity.min(assumed)
-        };
+        let severity = self
+            .severity
+            .min(if explicit { most.started } else { most.assumed });
         let evidence = if explicit {
             Evidence::Likely
         } else {

@@ -7,7 +7,7 @@ use crate::findings::Severity;
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::program::roots::{Held, Record};
-use crate::rule::{Reporter, Rule, Text};
+use crate::rule::{AtMost, Reporter, Rule, Text};
 
 /// See the page.
 pub struct BlockingUnderLock;
@@ -29,9 +29,12 @@ impl Rule for BlockingUnderLock {
             };
             let what = record.words;
             // That others wait may be the purpose, and who they are decides what it costs.
-            let assumed = match obstacle {
-                Obstacle::Slow(_) => Severity::Info,
-                Obstacle::Needed(..) => Severity::Warning,
+            let most = match obstacle {
+                Obstacle::Slow(_) => AtMost {
+                    assumed: Severity::Info,
+                    ..AtMost::default()
+                },
+                Obstacle::Needed(..) => AtMost::default(),
             };
             let (lock, consequence, related) = match obstacle {
                 Obstacle::Slow(lock) => (
@@ -53,7 +56,7 @@ impl Rule for BlockingUnderLock {
             );
             let lock = lock.words;
             report.record_at_most(
-                assumed,
+                most,
                 record,
                 Text {
                     message: format!("this waits for {what} while `{lock}` is held"),

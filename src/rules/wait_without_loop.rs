@@ -4,13 +4,14 @@ use rustc_hash::FxHashSet;
 
 use super::{exclusive, one_a_site};
 use crate::facts::{Call, Function, Look, Op, OpKind, Value, ValueId, Variable};
+use crate::findings::Severity;
 use crate::models::ContainerKind;
 use crate::program::Program;
 use crate::program::atomicity;
 use crate::program::effect::{Action, At};
 use crate::program::loaded_from::LoadedFrom;
 use crate::program::roots::Record;
-use crate::rule::{Reporter, Rule, Text};
+use crate::rule::{AtMost, Reporter, Rule, Text};
 use crate::source::name::Name;
 
 /// See the page.
@@ -58,7 +59,17 @@ impl Rule for WaitWithoutLoop {
             } else {
                 "a notification sent between the test and the wait is lost, and the thread sleeps on"
             };
-            report.record(
+            // What is late is not wrong.
+            let most = AtMost {
+                started: if bounded {
+                    Severity::Warning
+                } else {
+                    Severity::Error
+                },
+                ..AtMost::default()
+            };
+            report.record_at_most(
+                most,
                 record,
                 Text {
                     message: format!(
