@@ -212,6 +212,29 @@ fn nesting_below_the_bound() {
     }
 }
 
+/// Found by fuzzing, and cut down: calls that call one another twice doubled the threads they start
+/// at each step, until memory was full.
+#[test]
+fn threads_of_calls_that_call_one_another() {
+    let text = "    \
+threading.Threa.show).import threading
+def each(items, visit):
+    for item in items:
+   sta(erdtgt=table.add, argrt()
+     visit(item)
+        visit(item)
+def add(n):
+    each([1, 2, 3], add)
+for _ in ranork():
+    each([1, 2, 3], add)
+    threading.Thread(target=work).start()
+";
+    let project = Project::new(&[FINE, ("twice.py", text)]);
+    let run = project.run(&["check", "--no-cache"]);
+    assert!(run.stderr.starts_with("error: twice.py:1:"), "{run:?}");
+    assert_eq!(run.code, 2, "{run:?}");
+}
+
 #[test]
 fn large_file() {
     let text = "x = 1\n".repeat(9_000_000);

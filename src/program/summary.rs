@@ -45,6 +45,9 @@ use crate::source::name::Name;
 const MAX_CALL_DEPTH: u32 = 40;
 /// Longer summaries are cut, and counted.
 const MAX_EFFECTS: usize = 400;
+/// A callee that would bring the threads of a function beyond this many is left out: calls that
+/// call themselves twice would double them at each step.
+const MAX_SPAWNS: usize = 100;
 /// Calls looked at for a module: this many, and so many for each call it makes itself, so that
 /// the work of a program grows with its size and not with its square.
 const CALLS_OF_A_MODULE: usize = 800;

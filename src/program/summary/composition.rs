@@ -107,6 +107,11 @@ impl Summaries<'_> {
         }
         let summary = self.summary(callee);
         self.locked = locked;
+        if walk.summary.spawns.len() + summary.spawns.len() > MAX_SPAWNS {
+            self.cuts += 1;
+            self.own_results(walk, callee);
+            return;
+        }
         // A generator does its work where it is advanced; what it touches is taken to happen here,
         // what it holds between two steps is not.
         let in_loop = walk.function.ops[index as usize].in_loop;
