@@ -527,8 +527,7 @@ impl<'a> Places<'a> {
         }
         // Contents: the act must be able to fail or to overwrite. What any caller may compute
         // again is as good as what it overwrites.
-        let adds_to_set = x.acts == Access::Add && x.container == Some(ContainerKind::Set);
-        let harmless = x.refills() && !x.identity && !x.piecemeal || adds_to_set || x.ensures;
+        let harmless = x.refills() && !x.identity && !x.piecemeal || x.adds_to_set() || x.ensures;
         if !explicit && harmless {
             return None;
         }

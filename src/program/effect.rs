@@ -139,6 +139,11 @@ impl PlaceAccess {
             && !self.matters_after
     }
 
+    /// The act behind a test adds to a set, where another thread may have added the same.
+    pub fn adds_to_set(&self) -> bool {
+        self.acts == Access::Add && self.container == Some(ContainerKind::Set)
+    }
+
     /// The act behind a test stores an element, and cannot fail.
     pub fn refills(&self) -> bool {
         self.acts == Access::SetItem

@@ -204,6 +204,32 @@ struct Entry {
     spawn: Option<At>,
 }
 
+impl Entry {
+    /// Whoever calls a function that a library offers. Those of a coroutine take turns on a loop.
+    fn of_callers(function: FunctionId, frame: FrameId, callers: Callers, is_async: bool) -> Self {
+        let many = callers == Callers::Many;
+        Self {
+            function,
+            frame,
+            kind: if many {
+                RootKind::Caller
+            } else {
+                RootKind::Main
+            },
+            many: many && !is_async,
+            explicit: false,
+            group: None,
+            callers,
+            runs_as: "caller",
+            distinct_self: None,
+            serial: is_async,
+            interrupt: false,
+            entered: false,
+            spawn: None,
+        }
+    }
+}
+
 /// Finds the roots of a module and what they do.
 pub fn module_roots(
     links: Reading<'_>,

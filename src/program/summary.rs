@@ -465,6 +465,18 @@ struct Tested {
 }
 
 impl Tested {
+    /// The test and an act that it decides about, as one access.
+    fn with_act(&self, act: PlaceAccess, in_loop: bool) -> PlaceAccess {
+        PlaceAccess {
+            access: Access::CheckThenAct,
+            acts: act.access,
+            relies_on: Some(self.at),
+            piecemeal: self.is_of_whole_loop(in_loop),
+            fills: matches!(self.look, Look::IsNone | Look::Truth) && act.access == Access::Write,
+            ..act
+        }
+    }
+
     /// Whether it decides about all rounds of a loop in which an act is, as when a table is filled
     /// because it is empty.
     fn is_of_whole_loop(&self, in_loop: bool) -> bool {

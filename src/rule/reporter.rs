@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use rustc_hash::FxHashSet;
 
 use crate::findings::{Evidence, Finding, Related, Root, Severity};
-use crate::models::ContainerKind;
 use crate::program::Program;
 use crate::program::atomicity::Access;
 use crate::program::conflicts::{Conflict, Defect};
@@ -124,13 +123,11 @@ impl<'a> Reporter<'a> {
     fn is_memo(&self, conflict: &Conflict) -> bool {
         match self.program.record(conflict.primary).action {
             Action::Access(it) => {
-                let adds_to_set =
-                    it.acts == Access::Add && it.container == Some(ContainerKind::Set);
                 it.access == Access::CheckThenAct
                     && !it.identity
                     && (it.refills()
                         || it.refreshes()
-                        || adds_to_set
+                        || it.adds_to_set()
                         || conflict.defect == Defect::LazyInit)
             }
             _ => false,

@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{exclusive, made_at, one_a_site};
-use crate::facts::{Call, Function, OpKind, Value, ValueId};
+use super::{call_of, exclusive, made_at, one_a_site};
+use crate::facts::{Function, Value, ValueId};
 use crate::program::Program;
 use crate::program::effect::{Action, At};
 use crate::program::link::Home;
@@ -83,7 +83,8 @@ fn taken_once(program: &Program) -> FxHashMap<u64, Option<(At, String)>> {
 /// that was registered. What code puts there itself, its author knows.
 fn is_registered(program: &Program, record: &Record) -> bool {
     let links = program.links();
-    let Some((function, call)) = call_of(program, record) else {
+    let function = links.function(record.at.function);
+    let Some((_, _, call)) = call_of(function, record) else {
         return false;
     };
     let collection = match *function.value(call.callee) {
@@ -124,18 +125,7 @@ fn is_handed_in(function: &Function, value: ValueId, depth: u32) -> bool {
 
 /// What the caller passed: the caller knows what it does.
 fn is_argument(program: &Program, record: &Record) -> bool {
-    call_of(program, record)
-        .is_some_and(|(function, call)| matches!(function.value(call.callee), Value::Parameter(_)))
-}
-
-/// The call of a record, with its function.
-fn call_of<'p>(program: &'p Program, record: &Record) -> Option<(&'p Function, &'p Call)> {
     let function = program.links().function(record.at.function);
-    let mut ops = function.ops.iter();
-    ops.find_map(|op| match op.kind {
-        OpKind::Call(call) if op.range == record.at.range => {
-            Some((function, &function.calls[call as usize]))
-        }
-        _ => None,
-    })
+    call_of(function, record)
+        .is_some_and(|(_, _, call)| matches!(function.value(call.callee), Value::Parameter(_)))
 }

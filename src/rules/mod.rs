@@ -36,7 +36,7 @@ mod unordered_changes;
 mod unsafe_shared_object;
 mod wait_without_loop;
 
-use crate::facts::{Function, Literal, OpKind, Value};
+use crate::facts::{Call, Function, Literal, Op, OpKind, Value};
 use crate::findings::Finding;
 use crate::models::ContainerKind;
 use crate::program::conflicts::Conflict;
@@ -173,6 +173,17 @@ fn may_run_beside_others(root: &Root) -> bool {
         RootKind::Caller => root.many,
         RootKind::Thread => root.explicit && !root.interrupt,
     }
+}
+
+/// The call at which something happens, with its op and the index of that.
+fn call_of<'f>(function: &'f Function, record: &Record) -> Option<(usize, &'f Op, &'f Call)> {
+    let mut ops = function.ops.iter().enumerate();
+    ops.find_map(|(index, op)| match op.kind {
+        OpKind::Call(call) if op.range == record.at.range => {
+            Some((index, op, &function.calls[call as usize]))
+        }
+        _ => None,
+    })
 }
 
 /// Where the lock that a record takes is made, as a related place.

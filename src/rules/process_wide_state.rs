@@ -59,19 +59,18 @@ impl Rule for ProcessWideState {
 /// other threads away.
 fn asks_for_main_thread(program: &Program, id: FunctionId) -> bool {
     let facts = program.links().module(id.module);
-    let class = facts.functions[id.index as usize].class;
-    let methods = class.map(|it| facts.classes[it as usize].methods.iter().copied());
-    methods
-        .into_iter()
-        .flatten()
-        .chain([id.index])
-        .any(|index| {
-            let code = facts.functions[index as usize].glance();
-            code.values.iter().any(|value| match value {
-                Value::Attribute { name, .. }
-                | Value::Global(name)
-                | Value::Imported { name, .. } => name.as_str() == "main_thread",
-                _ => false,
-            })
+    let alone = [id.index];
+    let methods = match facts.functions[id.index as usize].class {
+        Some(class) => facts.classes[class as usize].methods.as_slice(),
+        None => &alone,
+    };
+    methods.iter().any(|&index| {
+        let code = facts.functions[index as usize].glance();
+        code.values.iter().any(|value| match value {
+            Value::Attribute { name, .. } | Value::Global(name) | Value::Imported { name, .. } => {
+                name.as_str() == "main_thread"
+            }
+            _ => false,
         })
+    })
 }

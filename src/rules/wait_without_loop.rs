@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{exclusive, one_a_site};
-use crate::facts::{Call, Function, Look, Op, OpKind, Value, ValueId, Variable};
+use super::{call_of, exclusive, one_a_site};
+use crate::facts::{Call, Function, Look, OpKind, Value, ValueId, Variable};
 use crate::findings::Severity;
 use crate::models::ContainerKind;
 use crate::program::Program;
@@ -91,7 +91,7 @@ impl Rule for WaitWithoutLoop {
 /// where the section tests nothing before it waits, and the test asks for what a notifier changes.
 fn tested_too_early(program: &Program, record: &Record) -> Option<(At, bool)> {
     let function = program.links().function(record.at.function);
-    let (index, wait, call) = waiting_call(function, record)?;
+    let (index, wait, call) = call_of(function, record)?;
     let regions = &function.held[wait.held as usize];
     // Under a lock of a caller, or a second one of its own, the test may be made in time.
     if exclusive(record).count() > 1 || regions.len() != 1 {
@@ -161,27 +161,15 @@ fn changes_any(function: &Function, names: &FxHashSet<Name>) -> bool {
 /// The condition variable as the code spells it, where only the lock in it has a name for others.
 fn condition_words(program: &Program, record: &Record) -> Name {
     let function = program.links().function(record.at.function);
-    let receiver = waiting_call(function, record).and_then(|(_, _, call)| {
-        match *function.value(call.callee) {
+    let receiver =
+        call_of(function, record).and_then(|(_, _, call)| match *function.value(call.callee) {
             Value::Attribute { base, .. } => Some(function.value(base)),
             _ => None,
-        }
-    });
+        });
     match receiver {
         Some(Value::Attribute { name, .. }) if !record.words.as_str().contains('.') => *name,
         _ => record.words,
     }
-}
-
-/// The call of a record, with its op.
-fn waiting_call<'f>(function: &'f Function, record: &Record) -> Option<(usize, &'f Op, &'f Call)> {
-    let mut ops = function.ops.iter().enumerate();
-    ops.find_map(|(index, op)| match op.kind {
-        OpKind::Call(call) if op.range == record.at.range => {
-            Some((index, op, &function.calls[call as usize]))
-        }
-        _ => None,
-    })
 }
 
 /// Whether a wait has a timeout.
@@ -196,7 +184,7 @@ fn is_bounded(call: &Call) -> bool {
 /// function tests first.
 fn trusts_the_notification(program: &Program, record: &Record) -> bool {
     let function = program.links().function(record.at.function);
-    let Some((index, op, call)) = waiting_call(function, record) else {
+    let Some((index, op, call)) = call_of(function, record) else {
         return false;
     };
     let bounded = is_bounded(call);

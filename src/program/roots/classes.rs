@@ -4,7 +4,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::entries::is_public;
-use super::{Entry, Finder, RootKind};
+use super::{Entry, Finder};
 use crate::facts::{Function, OpKind, Value, ValueId};
 use crate::program::effect::Mode;
 use crate::program::evaluate::{Binding, Lineage};
@@ -114,23 +114,9 @@ impl Finder<'_> {
             in_groups.insert(id);
             let is_async = self.links.function(id).is_async;
             entries.push(Entry {
-                function: id,
-                frame,
-                kind: if callers_of_class == Callers::Many {
-                    RootKind::Caller
-                } else {
-                    RootKind::Main
-                },
-                many: callers_of_class == Callers::Many && !is_async,
-                explicit: false,
                 group: Some(group),
-                callers: callers_of_class,
-                runs_as: "caller",
-                distinct_self: None,
-                serial: is_async,
-                interrupt: false,
                 entered: sharing == Sharing::Entered,
-                spawn: None,
+                ..Entry::of_callers(id, frame, callers_of_class, is_async)
             });
         }
     }

@@ -34,23 +34,14 @@ impl Finder<'_> {
         let mut entries: Vec<Entry> = Vec::new();
         if program || self.body_may_spawn() || self.body_sets_thread_local() {
             let frame = self.summaries.eval.module_frame(self.module);
+            let body = FunctionId {
+                module: self.module,
+                index: 0,
+            };
             entries.push(Entry {
-                function: FunctionId {
-                    module: self.module,
-                    index: 0,
-                },
-                frame,
-                kind: RootKind::Main,
-                many: false,
                 explicit: true,
-                group: None,
-                callers: Callers::Single,
                 runs_as: "main thread",
-                distinct_self: None,
-                serial: false,
-                interrupt: false,
-                entered: false,
-                spawn: None,
+                ..Entry::of_callers(body, frame, Callers::Single, false)
             });
         }
         self.framework_entries(&mut entries);
@@ -195,19 +186,11 @@ impl Finder<'_> {
                 .object(Object::Instance(class, origin));
             let frame = self.summaries.eval.generic_frame(id, Some(object));
             entries.push(Entry {
-                function: id,
-                frame,
                 kind: RootKind::Thread,
-                many: true,
-                explicit: false,
-                group: None,
-                callers: Callers::Many,
                 runs_as: "finalizer",
                 distinct_self: Some(object),
-                serial: false,
                 interrupt: true,
-                entered: false,
-                spawn: None,
+                ..Entry::of_callers(id, frame, Callers::Many, false)
             });
         }
     }
@@ -233,22 +216,16 @@ impl Finder<'_> {
                 }
                 let entry_frame = self.summaries.eval.generic_frame(id, None);
                 entries.push(Entry {
-                    function: id,
-                    frame: entry_frame,
                     kind: RootKind::Thread,
                     many: spawn.threads == Threads::Many && !spawn.shares_thread,
                     explicit: !spawn.assumed,
-                    group: None,
-                    callers: Callers::Many,
                     runs_as: Name::new(&spawn.runs_as).as_str(),
-                    distinct_self: None,
                     serial: spawn.shares_thread,
-                    interrupt: false,
-                    entered: false,
                     spawn: Some(At {
                         function: id,
                         range: function.name_range,
                     }),
+                    ..Entry::of_callers(id, entry_frame, Callers::Many, false)
                 });
             }
         }
@@ -278,22 +255,16 @@ impl Finder<'_> {
                     ));
                     let frame = self.summaries.eval.generic_frame(id, Some(object));
                     entries.push(Entry {
-                        function: id,
-                        frame,
                         kind: RootKind::Thread,
                         many: how.threads == Threads::Many,
                         explicit: !how.assumed,
-                        group: None,
-                        callers: Callers::Many,
                         runs_as: Name::new(&how.runs_as).as_str(),
                         distinct_self: how.own_object.then_some(object),
-                        serial: false,
-                        interrupt: false,
-                        entered: false,
                         spawn: Some(At {
                             function: id,
                             range: function.name_range,
                         }),
+                        ..Entry::of_callers(id, frame, Callers::Many, false)
                     });
                 }
             }
@@ -334,21 +305,7 @@ impl Finder<'_> {
             }
         }
         let frame = self.summaries.eval.generic_frame(id, None);
-        entries.push(Entry {
-            function: id,
-            frame,
-            kind: RootKind::Caller,
-            many: true,
-            explicit: false,
-            group: None,
-            callers: Callers::Many,
-            runs_as: "caller",
-            distinct_self: None,
-            serial: false,
-            interrupt: false,
-            entered: false,
-            spawn: None,
-        });
+        entries.push(Entry::of_callers(id, frame, Callers::Many, false));
     }
 
     /// A public function or method of a library: any thread may call it.
@@ -385,25 +342,7 @@ impl Finder<'_> {
             return;
         }
         let frame = self.called_frame(id, receiver);
-        entries.push(Entry {
-            function: id,
-            frame,
-            kind: if callers == Callers::Many {
-                RootKind::Caller
-            } else {
-                RootKind::Main
-            },
-            many: callers == Callers::Many && !function.is_async,
-            explicit: false,
-            group: None,
-            callers,
-            runs_as: "caller",
-            distinct_self: None,
-            serial: function.is_async,
-            interrupt: false,
-            entered: false,
-            spawn: None,
-        });
+        entries.push(Entry::of_callers(id, frame, callers, function.is_async));
     }
 
     /// The frame in which callers run a function on a receiver: that of the wrapper that a

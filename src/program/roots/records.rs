@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 use super::{Finder, Held, Meanwhile, Record};
 use crate::facts::{Function, OpKind, Value, ValueId};
 use crate::program::effect::{Action, Effect, PlaceAccess};
+use crate::program::evaluate::made_value;
 use crate::program::object::{FunctionId, Object, ObjectId, Origin};
 use crate::source::name::Name;
 
@@ -190,12 +191,7 @@ impl Finder<'_> {
             return true;
         }
         let function = self.links.function(made_in);
-        let made = if site & (1 << 31) != 0 {
-            function.calls[(site & !(1 << 31)) as usize].result
-        } else {
-            ValueId(site)
-        };
-        self.gets_name(made_in, function, made, 0)
+        self.gets_name(made_in, function, made_value(function, site), 0)
     }
 
     fn gets_name(&self, id: FunctionId, function: &Function, made: ValueId, depth: u32) -> bool {

@@ -1,8 +1,8 @@
 //! Words: how a place or an object is called in findings.
 
 use super::Finder;
-use crate::facts::ValueId;
 use crate::program::effect::{Place, Slot};
+use crate::program::evaluate::made_value;
 use crate::program::link::Home;
 use crate::program::object::{Object, ObjectId, Origin};
 use crate::source::name::Name;
@@ -79,32 +79,17 @@ impl Finder<'_> {
             return class;
         }
         let function = self.links.function(id);
-        let value = if value & (1 << 31) != 0 {
-            function.calls[(value & !(1 << 31)) as usize].result
-        } else {
-            ValueId(value)
-        };
-        let values = [value];
-        for &value in &values {
-            if let Some(home) = self.links.home(id, value) {
-                match home {
-                    Home::Attribute(class, name) => {
-                        return format!("{}.{name}", self.links.class(class).name);
-                    }
-                    Home::Global(_, name) => return name.to_string(),
-                    Home::Class(class, name) => {
-                        return format!("{}.{name}", self.links.class(class).name);
-                    }
-                    Home::Local(..) => {}
-                }
+        let value = made_value(function, value);
+        match self.links.home(id, value) {
+            Some(Home::Attribute(class, name) | Home::Class(class, name)) => {
+                return format!("{}.{name}", self.links.class(class).name);
             }
+            Some(Home::Global(_, name)) => return name.to_string(),
+            Some(Home::Local(..)) | None => {}
         }
         let facts = self.links.module(id.module);
         for (name, assigned) in facts.globals.iter() {
-            if assigned
-                .iter()
-                .any(|(index, value)| *index == id.index && values.contains(value))
-            {
+            if assigned.contains(&(id.index, value)) {
                 return name.to_string();
             }
         }
@@ -112,13 +97,13 @@ impl Finder<'_> {
             if class.owner != id.index {
                 continue;
             }
-            for (name, value) in &class.attributes {
-                if values.contains(value) {
+            for &(name, assigned) in &class.attributes {
+                if assigned == value {
                     return format!("{}.{name}", class.name);
                 }
             }
         }
-        if let Some(name) = values.iter().find_map(|value| function.local_name(*value)) {
+        if let Some(name) = function.local_name(value) {
             return name.to_string();
         }
         class

@@ -65,20 +65,15 @@ impl Summaries<'_> {
     ) {
         let now = self.held_at(walk, index);
         let held = common_sections(&tested.held, &now);
+        let function = walk.function;
+        let both = tested.with_act(act, function.ops[index as usize].in_loop);
         let access = PlaceAccess {
-            access: Access::CheckThenAct,
-            acts: act.access,
             identity: act.identity || self.does_something_before(walk, index),
-            matters_after: !decides_alone(walk.function, index)
-                || is_loaded_after(walk.function, index),
+            matters_after: !decides_alone(function, index) || is_loaded_after(function, index),
             locked: now.iter().any(|it| it.mode == Mode::Exclusive),
-            piecemeal: tested.is_of_whole_loop(walk.function.ops[index as usize].in_loop)
-                && !returns_after(walk.function, index),
+            piecemeal: both.piecemeal && !returns_after(function, index),
             ensures: act.access == Access::Add && self.adds_what_was_missing(walk, index),
-            relies_on: Some(tested.at),
-            fills: matches!(tested.look, Look::IsNone | Look::Truth)
-                && matches!(act.access, Access::Write),
-            ..act
+            ..both
         };
         self.record_held(walk, index, Action::Access(access), held);
     }

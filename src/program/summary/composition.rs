@@ -346,15 +346,7 @@ impl Summaries<'_> {
         self.push(walk, index, effect);
         if let (Some((access, tested)), Some(mut both)) = (relied, template) {
             both.held = common_sections(&tested.held, &held);
-            both.action = Action::Access(PlaceAccess {
-                access: Access::CheckThenAct,
-                acts: access.access,
-                relies_on: Some(tested.at),
-                piecemeal: tested.is_of_whole_loop(in_loop),
-                fills: matches!(tested.look, Look::IsNone | Look::Truth)
-                    && access.access == Access::Write,
-                ..access
-            });
+            both.action = Action::Access(tested.with_act(access, in_loop));
             self.push(walk, index, both);
         }
     }

@@ -87,13 +87,13 @@ impl Summaries<'_> {
         if many {
             // One thread of each of many owners: not only the thread is another one each time.
             let mut current = Some(thread);
-            while let Some(it) = current {
+            for _ in 0..12 {
+                let Some(it) = current else { break };
                 distinct.push(it);
-                let ends = matches!(
-                    self.eval.arena.origin(it),
-                    Some(Origin::Site { many: true, .. })
-                );
-                current = self.eval.owner(it).filter(|_| !ends && distinct.len() < 12);
+                if let Some(Origin::Site { many: true, .. }) = self.eval.arena.origin(it) {
+                    break;
+                }
+                current = self.eval.owner(it);
             }
         }
         published.push(thread);
