@@ -9,7 +9,7 @@ use super::held::{Flow, HeldSets, Taken};
 use super::scope::Names;
 use super::{
     Class, Code, Constant, Control, Function, List, ModuleFacts, Op, OpKind, Packed, Parameter,
-    ParameterKind, Shape, ShapeKind, Value, ValueId, directive,
+    ParameterKind, Shape, ShapeKind, Value, ValueId, WayOut, directive,
 };
 use crate::source::name::Name;
 use crate::source::span::Range;
@@ -90,6 +90,17 @@ pub(super) struct LoopFrame<'a> {
     pub releases: Vec<&'a str>,
 }
 
+/// A statement around the one at hand that catches exceptions, or gives locks back when there is
+/// one.
+pub(super) struct Attended<'a> {
+    /// It may catch any.
+    pub catches: bool,
+    /// Spellings of the locks that its handlers release.
+    pub releases: Vec<&'a str>,
+    /// The first region inside it.
+    pub first_region: u32,
+}
+
 /// An `acquire` whose result has not been looked at yet.
 #[derive(Clone)]
 pub(super) struct Attempt<'a> {
@@ -125,6 +136,10 @@ pub(super) struct Frame<'a> {
     /// Spellings of the locks released anywhere in the function, and whether a test decides on
     /// each release.
     pub released: FxHashMap<&'a str, bool>,
+    /// Spellings of the locks whose `release` others were given to call.
+    pub handed_on: Vec<&'a str>,
+    /// Statements around the one at hand that see to exceptions.
+    pub attended: Vec<Attended<'a>>,
     /// Spellings of the contexts of enclosing `with` statements.
     pub with_spelled: Vec<&'a str>,
     /// `if` statements around the statement at hand.
@@ -132,7 +147,7 @@ pub(super) struct Frame<'a> {
     /// The first region of each enclosing `with` statement.
     pub with_regions: Vec<u32>,
     /// Leaks that count if the lock is in `released`.
-    pub leaks: Vec<(Taken<'a>, Range)>,
+    pub leaks: Vec<(Taken<'a>, Range, WayOut)>,
     cells: FxHashMap<Name, Vec<ValueId>>,
     constants: FxHashMap<Constant, ValueId>,
     plain: FxHashMap<Value, ValueId>,
@@ -184,6 +199,8 @@ impl<'a> Frame<'a> {
             attempts: FxHashMap::default(),
             finally_releases: Vec::new(),
             released: FxHashMap::default(),
+            handed_on: Vec::new(),
+            attended: Vec::new(),
             with_spelled: Vec::new(),
             with_regions: Vec::new(),
             branches: 0,
@@ -562,25 +579,37 @@ impl<'a> Walker<'a> {
         let mut cells: Vec<_> = frame.cells.into_iter().collect();
         cells.sort_by_key(|(name, _)| name.as_str());
         frame.code.cells = cells;
+        let name = frame.function.name.as_str();
         // Who asks a function with this name to do it gives the lock back.
-        let acquires = frame.function.name.as_str().contains("acquire");
+        let acquires = name.contains("acquire");
+        // `__exit__` gives it back, but is not called when this fails.
+        let enters = matches!(name, "__enter__" | "__aenter__");
+        frame.leaks.sort_by_key(|(_, _, by)| *by);
         frame.code.leaks = frame
             .leaks
             .iter()
-            .filter(|(taken, _)| {
-                if acquires {
+            .filter(|(taken, _, by)| {
+                let is_meant = acquires || enters && *by == WayOut::Statement;
+                if is_meant || frame.handed_on.contains(&taken.text) {
                     return false;
                 }
                 // Where tests decide on both, they are taken for the same one.
                 let released = frame.released.get(taken.text);
-                released.is_some_and(|conditional| !(taken.conditional && *conditional))
+                released.map_or(enters, |conditional| !(taken.conditional && *conditional))
             })
-            .map(|(taken, exit)| super::Leak {
+            .map(|&(ref taken, exit, by)| super::Leak {
                 lock: taken.lock,
                 acquired: taken.acquired,
-                exit: *exit,
+                exit,
+                by,
             })
             .collect();
+        // What a nested function releases, it releases whenever it is called.
+        if let Some(around) = self.frames.last_mut()
+            && frame.function.parent != 0
+        {
+            around.handed_on.extend(frame.released.keys());
+        }
         frame.function.code = Packed::new(frame.code, &mut self.space);
         let index = frame.index as usize;
         self.functions[index] = Some(frame.function);

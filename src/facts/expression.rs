@@ -6,12 +6,15 @@ use ruff_python_ast::{
 
 use super::body::{Attempt, Body, Definition, Walker, range_of};
 use super::held::Taken;
-use super::{Call, Constant, Literal, Look, OpKind, ShapeKind, Value, ValueId, Variable};
+use super::{Call, Constant, Literal, Look, OpKind, ShapeKind, Value, ValueId, Variable, WayOut};
 use crate::source::name::Name;
 use crate::source::span::Range;
 
 /// How deep the search for "computed from" goes.
 const DEPENDENCY_DEPTH: u32 = 8;
+
+/// What some ask of `sys` that no `sys` has.
+const NO_SUCH_TEST: &str = "_is_free_threaded";
 
 /// What the outcome of a test says about attempts to take locks.
 #[derive(Default)]
@@ -273,8 +276,12 @@ impl<'a> Walker<'a> {
             Expr::Attribute(it) => {
                 let base = self.expression(&it.value);
                 let name = self.name(&it.attr);
-                if it.attr.as_str() == "_is_free_threaded" {
+                if it.attr.as_str() == NO_SUCH_TEST {
                     self.shape(ShapeKind::NoSuchFreeThreadedTest, range);
+                }
+                if it.attr.as_str() == "release" {
+                    let lock = self.source(range_of(&*it.value));
+                    self.frame().handed_on.push(lock);
                 }
                 self.load_attribute(base, name, range, look)
             }
@@ -392,6 +399,7 @@ impl<'a> Walker<'a> {
                     None => self.constant(Constant::None),
                 };
                 self.op(OpKind::Yield { value }, range);
+                self.may_raise(range, WayOut::Thrown);
                 ValueId::UNKNOWN
             }
             Expr::YieldFrom(it) => {
@@ -504,6 +512,9 @@ impl<'a> Walker<'a> {
         for (op, comparator) in ops.iter().zip(comparators) {
             let value = self.look(comparator, inner);
             if matches!(op, CmpOp::In | CmpOp::NotIn) {
+                if names_no_such_test(left) && comparator.is_call_expr() {
+                    self.shape(ShapeKind::NoSuchFreeThreadedTest, range);
+                }
                 let (base, key) = (value, before);
                 self.op(OpKind::Contains { base, key }, range);
             } else {
@@ -674,7 +685,7 @@ impl<'a> Walker<'a> {
                 let base = self.expression(&it.value);
                 receiver = Some((base, &*it.value, it.attr.as_str()));
                 let name = self.name(&it.attr);
-                if it.attr.as_str() == "_is_free_threaded" {
+                if it.attr.as_str() == NO_SUCH_TEST {
                     self.shape(ShapeKind::NoSuchFreeThreadedTest, range);
                 }
                 self.value(Value::Attribute {
@@ -688,6 +699,12 @@ impl<'a> Walker<'a> {
             }
             other => self.expression(other),
         };
+        if let Expr::Name(it) = &*call.func
+            && matches!(it.id.as_str(), "getattr" | "hasattr")
+            && call.arguments.args.get(1).is_some_and(names_no_such_test)
+        {
+            self.shape(ShapeKind::NoSuchFreeThreadedTest, range);
+        }
         let arguments: Vec<_> = call
             .arguments
             .args
@@ -710,6 +727,7 @@ impl<'a> Walker<'a> {
         let frame = self.frame();
         let index = u32::try_from(frame.code.calls.len()).unwrap_or(0);
         let many = frame.loop_depth > 0;
+        let caught = frame.attended.iter().any(|it| it.catches);
         frame.code.calls.push(Call {
             callee,
             result: ValueId::UNKNOWN,
@@ -719,8 +737,13 @@ impl<'a> Walker<'a> {
             statement,
             awaited: false,
             many,
+            caught,
         });
         self.op(OpKind::Call(index), range);
+        // A lock that is held is released without fail.
+        if receiver.is_none_or(|(.., method)| !matches!(method, "acquire" | "release")) {
+            self.may_raise(range, WayOut::Call(index));
+        }
         let result = self.value(Value::Call(index));
         self.frame().code.calls[index as usize].result = result;
         if let Some((base, spelled, method)) = receiver {
@@ -938,6 +961,12 @@ impl<'a> Walker<'a> {
             .into_iter()
             .find_map(|part| self.depends(part, depth + 1, found))
     }
+}
+
+/// Whether an expression spells the name of a test that exists nowhere: `hasattr(sys, "...")`,
+/// `"..." in dir(sys)`.
+fn names_no_such_test(expression: &Expr) -> bool {
+    matches!(expression, Expr::StringLiteral(it) if it.value.to_str() == NO_SUCH_TEST)
 }
 
 /// Whether iteration over an expression yields tuples in which an element comes with its key,

@@ -340,6 +340,8 @@ pub struct Call {
     pub awaited: bool,
     /// Inside a loop or comprehension.
     pub many: bool,
+    /// The function may catch what the call raises.
+    pub caught: bool,
 }
 
 /// How a parameter takes arguments.
@@ -365,6 +367,19 @@ pub struct Parameter {
     pub default: Option<ValueId>,
 }
 
+/// How a path leaves a function, or a round of a loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum WayOut {
+    /// By a statement, or at its end.
+    Statement,
+    /// By a `raise`.
+    Raise,
+    /// By what is thrown in at a `yield`, if the function is a context manager.
+    Thrown,
+    /// By an exception of the call with this index, if it lets one out.
+    Call(u32),
+}
+
 /// A lock that some path out of the function leaves taken while another gives it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leak {
@@ -374,6 +389,8 @@ pub struct Leak {
     pub acquired: Range,
     /// Where the path leaves.
     pub exit: Range,
+    /// How.
+    pub by: WayOut,
 }
 
 /// A function, a lambda, or (index 0) the body of the module.
@@ -425,8 +442,10 @@ pub struct Code {
     pub local_names: Vec<(ValueId, Name)>,
     /// What it returns.
     pub returns: Vec<ValueId>,
-    /// Locks it leaks.
+    /// Locks it leaks, ways out by statements first.
     pub leaks: Vec<Leak>,
+    /// It has a `raise` that tells of a failure, and does not catch it itself.
+    pub raises: bool,
 }
 
 /// A class.

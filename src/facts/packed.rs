@@ -250,7 +250,8 @@ fn unzigzag(number: u32) -> u32 {
 mod tests {
     use super::Packed;
     use crate::facts::{
-        Call, Code, Control, Held, List, Op, OpKind, Update, Value, ValueId, module_facts,
+        Call, Code, Control, Held, Leak, List, Op, OpKind, Update, Value, ValueId, WayOut,
+        module_facts,
     };
     use crate::source::name::Name;
     use crate::source::parse::parse;
@@ -399,6 +400,7 @@ def forget():
                 statement: false,
                 awaited: true,
                 many: false,
+                caught: number == 6,
             });
             code.controls.push(Control {
                 parent: number,
@@ -414,7 +416,20 @@ def forget():
             code.cells.push((name, vec![id]));
             code.local_names.push((id, name));
             code.returns.push(id);
+            code.leaks.push(Leak {
+                lock: id,
+                acquired: Range {
+                    start: 2,
+                    end: number,
+                },
+                exit: Range {
+                    start: number,
+                    end: 7,
+                },
+                by: WayOut::Call(number),
+            });
         }
+        code.raises = true;
         let packed = Packed::new(code.clone(), &mut Vec::new());
         assert_eq!(packed.unpack(), code);
     }

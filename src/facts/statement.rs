@@ -12,7 +12,7 @@ use ruff_python_ast::{Expr, Stmt};
 
 use super::body::{Walker, range_of};
 use super::expression::Condition;
-use super::{Constant, OpKind};
+use super::{Constant, OpKind, WayOut};
 use crate::source::span::Range;
 
 impl<'a> Walker<'a> {
@@ -48,9 +48,11 @@ impl<'a> Walker<'a> {
                 for value in it.exc.iter().chain(&it.cause) {
                     self.expression(value);
                 }
-                // What escapes by an exception is left to `finally` and callers; counting it as
-                // a leak would report every unprotected call between acquire and release.
-                self.frame().flow.alive = false;
+                self.may_raise(range, WayOut::Raise);
+                let frame = self.frame();
+                let is_caught = frame.attended.iter().any(|it| it.catches);
+                frame.code.raises |= !is_caught && it.exc.as_deref().is_some_and(is_failure);
+                frame.flow.alive = false;
             }
             Stmt::Delete(it) => {
                 for target in &it.targets {
@@ -135,10 +137,27 @@ impl<'a> Walker<'a> {
         let frame = self.frame();
         for taken in frame.flow.taken.clone() {
             if !frame.finally_releases.contains(&taken.text) {
-                frame.leaks.push((taken, exit));
+                frame.leaks.push((taken, exit, WayOut::Statement));
             }
         }
         frame.flow.alive = false;
+    }
+
+    /// An exception may come out here: locks that are taken leak, unless a statement around sees to
+    /// it that they are given back, or goes on with them.
+    pub(super) fn may_raise(&mut self, exit: Range, by: WayOut) {
+        let frame = self.frame();
+        if frame.flow.taken.is_empty() {
+            return;
+        }
+        for taken in frame.flow.taken.clone() {
+            let is_attended = frame.attended.iter().any(|it| {
+                it.releases.contains(&taken.text) || it.catches && taken.region < it.first_region
+            });
+            if !is_attended && !frame.finally_releases.contains(&taken.text) {
+                frame.leaks.push((taken, exit, by));
+            }
+        }
     }
 
     /// Takes the locks that the outcome of a condition says are taken, and forgets those it says
@@ -159,4 +178,14 @@ impl<'a> Walker<'a> {
             self.acquired(attempt);
         }
     }
+}
+
+/// Whether what is raised tells of a failure at run time, and not of a mistake in the program.
+fn is_failure(raised: &Expr) -> bool {
+    const MISTAKES: [&str; 3] = ["NotImplementedError", "TypeError", "AssertionError"];
+    let kind = match raised {
+        Expr::Call(call) => &*call.func,
+        other => other,
+    };
+    !matches!(kind, Expr::Name(it) if MISTAKES.contains(&it.id.as_str()))
 }

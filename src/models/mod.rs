@@ -210,6 +210,13 @@ pub struct CallModel {
     /// Positions of handler classes that it makes live: see [`ClassModel::served`].
     #[serde(default)]
     pub serves: Vec<usize>,
+    /// It raises whenever its input, or the world, is not as expected: files, networks, parsers.
+    /// The text completes "raises ...".
+    #[serde(default)]
+    pub raises: Option<String>,
+    /// The same where its first argument is a string (`int("x")`).
+    #[serde(default)]
+    pub raises_on_text: Option<String>,
     /// It answers a question about the GIL wrongly, or not everywhere; the text says what to use.
     #[serde(default)]
     pub gil_check: Option<String>,

@@ -150,6 +150,19 @@ impl PlaceAccess {
     }
 }
 
+/// How a path leaves a function with a lock taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Escape {
+    /// By a statement, or at the end.
+    Statement,
+    /// By a `raise`.
+    Raise,
+    /// By what the block of a `with` statement raises.
+    Thrown,
+    /// By an exception of a call; the text says who raises it and when.
+    Raised(Name),
+}
+
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -181,7 +194,11 @@ pub enum Action {
     Callback { what: Name },
     /// A lock stays taken on the way out at `exit`, though other ways out give it back.
     #[allow(missing_docs)]
-    Leak { lock: ObjectId, exit: Range },
+    Leak {
+        lock: ObjectId,
+        exit: Range,
+        by: Escape,
+    },
     /// State of the whole process changes; not any more from the target `until` on. The change
     /// may be for the duration of a call or block.
     #[allow(missing_docs)]

@@ -358,7 +358,8 @@ fn same_body(old: &Function, new: &Function) -> bool {
             .leaks
             .iter()
             .zip(&new.leaks)
-            .all(|(old, new)| old.lock == new.lock)
+            .all(|(old, new)| (old.lock, old.by) == (new.lock, new.by))
+        && old.raises == new.raises
         && same_signature(old, new)
 }
 

@@ -15,6 +15,7 @@ mod libraries;
 mod locks;
 mod ownership;
 mod places;
+mod raising;
 mod sections;
 mod step;
 mod threads;
@@ -26,7 +27,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Target as On;
 use super::atomicity::{self, Access};
 use super::effect::{
-    Action, At, Effect, Exposure, HeldLock, Mode, Place, PlaceAccess, Slot, Spawn, Summary,
+    Action, At, Effect, Escape, Exposure, HeldLock, Mode, Place, PlaceAccess, Slot, Spawn, Summary,
 };
 use super::evaluate::{Binding, Evaluator, Target, is_kept, made_value};
 use super::link::Home;
@@ -34,7 +35,7 @@ use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId,
 use super::sharing;
 use crate::facts::{
     Call, Constant, Control, DirectiveKind, Function, Leak, List, Literal, Look, OpKind, Update,
-    Value, ValueId, Variable,
+    Value, ValueId, Variable, WayOut,
 };
 use crate::models::{
     CallModel, ClassModel, ConditionUse, ContainerKind, LockKind, LockSide, SyncKind, Threads,
@@ -106,6 +107,8 @@ pub struct Summaries<'p> {
     pub cleared: FxHashSet<ObjectId>,
     /// Who calls whom.
     pub edges: FxHashSet<(FunctionId, FunctionId)>,
+    /// Whether a function lets exceptions out, as far as that has been asked.
+    lets_out: FxHashMap<FunctionId, bool>,
     /// Whether instances of a class have other attributes in each thread.
     local_classes: FxHashMap<ClassId, bool>,
     empty_locks: Rc<[HeldLock]>,
@@ -160,6 +163,7 @@ impl<'p> Summaries<'p> {
             budget,
             cleared: FxHashSet::default(),
             edges: FxHashSet::default(),
+            lets_out: FxHashMap::default(),
             local_classes: FxHashMap::default(),
             empty_locks: Rc::from([]),
             empty_live: Rc::from([]),
@@ -236,11 +240,7 @@ impl<'p> Summaries<'p> {
             }
         }
         let returned = self.returned_objects(&walk);
-        for leak in &function.leaks {
-            for held in self.locks_of(frame, leak.lock, 0) {
-                self.leak(&mut walk, held, leak);
-            }
-        }
+        self.leaks(&mut walk);
         // What was handed in and put into an object of this call is seen by whoever will see that;
         // of objects that leave with nobody nothing is told.
         let leaves = |base: &ObjectId| {
@@ -308,31 +308,6 @@ impl<'p> Summaries<'p> {
             }
         }
         found
-    }
-
-    fn leak(&mut self, walk: &mut Walk<'_>, held: HeldLock, leak: &Leak) {
-        if held.mode != Mode::Exclusive {
-            return;
-        }
-        let at = At {
-            function: walk.function_id,
-            range: leak.acquired,
-        };
-        walk.summary.effects.push(Effect {
-            action: Action::Leak {
-                lock: held.lock,
-                exit: leak.exit,
-            },
-            at,
-            via: at,
-            held: Rc::clone(&self.empty_locks),
-            under: None,
-            live: Rc::clone(&self.empty_live),
-            finished: Rc::clone(&self.empty_objects),
-            exposure: Exposure::Shared,
-            own: false,
-            in_loop: false,
-        });
     }
 
     /// The locks of a `# requires:` comment: that callers hold them is checked where they call, so

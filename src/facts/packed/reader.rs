@@ -3,7 +3,7 @@
 use super::{CONSTANTS, Expected, KIND, LITERALS, LOOKS, op, unzigzag, value};
 use crate::facts::{
     Call, Code, Constant, Control, Held, Leak, List, Look, Op, OpKind, Update, Value, ValueId,
-    Variable,
+    Variable, WayOut,
 };
 use crate::source::name::Name;
 use crate::source::span::Range;
@@ -93,7 +93,14 @@ impl<'a> Reader<'a> {
             lock: ValueId(it.number()),
             acquired: it.range(),
             exit: it.range(),
+            by: match it.number() {
+                0 => WayOut::Statement,
+                1 => WayOut::Raise,
+                2 => WayOut::Thrown,
+                _ => WayOut::Call(it.number()),
+            },
         });
+        let raises = self.byte() != 0;
         Code {
             values,
             lists,
@@ -105,6 +112,7 @@ impl<'a> Reader<'a> {
             local_names,
             returns,
             leaks,
+            raises,
         }
     }
 
@@ -354,6 +362,7 @@ impl<'a> Reader<'a> {
             statement: flag(1),
             awaited: flag(2),
             many: flag(3),
+            caught: flag(5),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{CONSTANTS, Expected, LITERALS, LOOKS, op, value, zigzag};
 use crate::facts::{
-    Call, Code, Constant, Control, List, Look, Op, OpKind, Update, Value, ValueId, Variable,
+    Call, Code, Constant, Control, List, Look, Op, OpKind, Update, Value, ValueId, Variable, WayOut,
 };
 use crate::source::name::Name;
 use crate::source::span::Range;
@@ -107,7 +107,17 @@ impl Writer<'_> {
             self.number(leak.lock.0);
             self.range(leak.acquired);
             self.range(leak.exit);
+            match leak.by {
+                WayOut::Statement => self.number(0),
+                WayOut::Raise => self.number(1),
+                WayOut::Thrown => self.number(2),
+                WayOut::Call(call) => {
+                    self.number(3);
+                    self.number(call);
+                }
+            }
         }
+        self.byte(u8::from(code.raises));
     }
 
     fn values(&mut self, values: &[ValueId]) {
@@ -349,7 +359,8 @@ impl Writer<'_> {
                 | u8::from(call.statement) << 1
                 | u8::from(call.awaited) << 2
                 | u8::from(call.many) << 3
-                | u8::from(!call.keywords.is_empty()) << 4,
+                | u8::from(!call.keywords.is_empty()) << 4
+                | u8::from(call.caught) << 5,
         );
         self.operand(call.result);
         self.near(call.callee.0, call.result.0);

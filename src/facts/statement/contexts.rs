@@ -2,8 +2,8 @@
 
 use ruff_python_ast::StmtWith;
 
-use super::exceptions::suppresses_absence;
-use crate::facts::body::{Walker, range_of};
+use super::exceptions::{suppressed, suppresses_absence};
+use crate::facts::body::{Attended, Walker, range_of};
 use crate::facts::{Held, OpKind, Value, ValueId};
 
 impl<'a> Walker<'a> {
@@ -40,7 +40,18 @@ impl<'a> Walker<'a> {
                 .any(|it| suppresses_absence(&it.context_expr)),
         );
         self.frame().absence_handled += handled;
+        let catches = it
+            .items
+            .iter()
+            .any(|it| suppressed(&it.context_expr).is_some());
+        let first_region = self.frame().regions;
+        self.frame().attended.push(Attended {
+            catches,
+            releases: Vec::new(),
+            first_region,
+        });
         self.statements(&it.body);
+        self.frame().attended.pop();
         self.frame().absence_handled -= handled;
         self.frame().with_regions.pop();
         self.frame().with_spelled.truncate(outer);

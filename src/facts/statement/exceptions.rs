@@ -2,7 +2,7 @@
 
 use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtTry};
 
-use crate::facts::body::{Walker, range_of};
+use crate::facts::body::{Attended, Walker, range_of};
 use crate::facts::{OpKind, ValueId};
 
 /// Exceptions that tell of the absence of an element or attribute.
@@ -18,7 +18,10 @@ impl<'a> Walker<'a> {
         let first_op = self.next_op();
         let handled = u32::from(it.handlers.iter().any(expects_absence));
         self.frame().absence_handled += handled;
+        let attended = self.attended_by(&it.handlers);
+        self.frame().attended.push(attended);
         self.suite(&it.body);
+        self.frame().attended.pop();
         self.frame().absence_handled -= handled;
         let body_end = self.frame().flow.clone();
         let after_body = self.next_op();
@@ -107,6 +110,19 @@ impl<'a> Walker<'a> {
         self.frame().flow.alive &= alive;
     }
 
+    /// What handlers do for the statements that follow.
+    fn attended_by(&mut self, handlers: &'a [ExceptHandler]) -> Attended<'a> {
+        let mut releases = Vec::new();
+        for ExceptHandler::ExceptHandler(handler) in handlers {
+            releases.extend(self.released_texts(&handler.body));
+        }
+        Attended {
+            catches: !handlers.is_empty(),
+            releases,
+            first_region: self.frame().regions,
+        }
+    }
+
     /// How the source spells the locks that some statements release.
     pub(super) fn released_texts(&mut self, body: &'a [Stmt]) -> Vec<&'a str> {
         struct Releases<'a>(Vec<&'a Expr>);
@@ -174,16 +190,21 @@ fn expects_absence(handler: &ExceptHandler) -> bool {
 
 /// Whether the context of a `with` statement is `contextlib.suppress` of such an exception.
 pub(super) fn suppresses_absence(context: &Expr) -> bool {
+    let absent = |it: &Expr| says_absent(it) || names_one_of(it, &["ValueError", "Exception"]);
+    suppressed(context).is_some_and(|kinds| kinds.iter().any(absent))
+}
+
+/// The exceptions that `contextlib.suppress` catches, if the context of a `with` statement is one.
+pub(super) fn suppressed(context: &Expr) -> Option<&[Expr]> {
     let Expr::Call(call) = context else {
-        return false;
+        return None;
     };
     let is_suppress = match &*call.func {
         Expr::Name(name) => name.id.as_str() == "suppress",
         Expr::Attribute(it) => it.attr.as_str() == "suppress",
         _ => false,
     };
-    let absent = |it: &Expr| says_absent(it) || names_one_of(it, &["ValueError", "Exception"]);
-    is_suppress && call.arguments.args.iter().any(absent)
+    is_suppress.then_some(&*call.arguments.args)
 }
 
 /// Whether an exception, or one of a tuple of them, has one of these names.

@@ -7,7 +7,7 @@ use crate::facts::body::{LoopFrame, Walker, range_of};
 use crate::facts::expression::yields_pairs;
 use crate::facts::held::{Flow, Taken};
 use crate::facts::scope::Names;
-use crate::facts::{OpKind, Value, ValueId};
+use crate::facts::{OpKind, Value, ValueId, WayOut};
 use crate::source::span::Range;
 
 impl<'a> Walker<'a> {
@@ -129,7 +129,7 @@ impl<'a> Walker<'a> {
                 && current.releases.contains(&taken.text)
                 && !frame.finally_releases.contains(&taken.text)
             {
-                frame.leaks.push((taken, exit));
+                frame.leaks.push((taken, exit, WayOut::Statement));
             }
         }
     }

@@ -110,20 +110,7 @@ impl Summaries<'_> {
     }
 
     fn unknown_call(&mut self, walk: &mut Walk<'_>, index: u32, call: &Call) {
-        // What is called came from outside: a parameter, or an attribute that no method is.
-        let what = match walk.function.value(call.callee) {
-            Value::Parameter(position) => walk
-                .function
-                .parameters
-                .get(*position as usize)
-                .map(|it| it.name),
-            Value::Element(_) | Value::Item { .. } => Some(Name::new("callback")),
-            Value::Attribute { base, name, .. } => {
-                let base = self.eval.value(walk.frame, *base);
-                self.is_handed_in(base, *name).then_some(*name)
-            }
-            _ => None,
-        };
+        let what = self.handed_in(walk.frame, walk.function, call);
         // What was put into a collection somebody else has registered, whatever function calls it: a
         // lock may be held further out. Asked for what it refers to, a weak reference runs nothing.
         let tells = call.statement || call.arguments.len > 0 || !call.keywords.is_empty();
@@ -135,6 +122,28 @@ impl Summaries<'_> {
             && (is_registered && tells || !self.held_at(walk, index).is_empty())
         {
             self.record(walk, index, Action::Callback { what });
+        }
+    }
+
+    /// The name of what is called if it came from outside: a parameter, or an attribute that no
+    /// method is.
+    pub(super) fn handed_in(
+        &mut self,
+        frame: FrameId,
+        function: &Function,
+        call: &Call,
+    ) -> Option<Name> {
+        match function.value(call.callee) {
+            Value::Parameter(position) => function
+                .parameters
+                .get(*position as usize)
+                .map(|it| it.name),
+            Value::Element(_) | Value::Item { .. } => Some(Name::new("callback")),
+            Value::Attribute { base, name, .. } => {
+                let base = self.eval.value(frame, *base);
+                self.is_handed_in(base, *name).then_some(*name)
+            }
+            _ => None,
         }
     }
 
