@@ -126,6 +126,8 @@ pub(super) struct Frame<'a> {
     pub loop_depth: u32,
     /// How many statements around this one catch the absence of an element.
     pub absence_handled: u32,
+    /// How many handlers of exceptions are around.
+    pub handlers: u32,
     pub loops: Vec<LoopFrame<'a>>,
     pub regions: u32,
     pub classes: Vec<ClassScope<'a>>,
@@ -193,6 +195,7 @@ impl<'a> Frame<'a> {
             control: 0,
             loop_depth: 0,
             absence_handled: 0,
+            handlers: 0,
             loops: Vec::new(),
             regions: 0,
             classes: Vec::new(),
@@ -314,6 +317,7 @@ impl<'a> Walker<'a> {
             control: frame.control,
             in_loop: frame.loop_depth > 0,
             absence_handled: frame.absence_handled > 0,
+            in_handler: frame.handlers > 0,
         };
         frame.code.ops.push(op);
         index
@@ -332,9 +336,6 @@ impl<'a> Walker<'a> {
     /// What is evaluated from `first` up to `end` decides what runs next.
     pub fn control_by(&mut self, first: u32, end: u32, absent: bool) -> u32 {
         let frame = self.frame();
-        if first == end {
-            return frame.control;
-        }
         let parent = frame.control;
         let index = u32::try_from(frame.code.controls.len()).unwrap_or(0);
         frame.code.controls.push(Control {

@@ -75,7 +75,7 @@ impl<'a> Walker<'a> {
     fn recall(&mut self, value: ValueId, look: Look, range: Range) {
         let load = match *self.get(value) {
             Value::Attribute { op, .. } | Value::Item { op, .. } => op,
-            Value::Call(index) => self.lookup_by_get(index).unwrap_or(u32::MAX),
+            Value::Call(index) => self.answering_call(index).unwrap_or(u32::MAX),
             _ => u32::MAX,
         };
         if load != u32::MAX {
@@ -83,13 +83,29 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// The op of a call `d.get(key)`, or of a method without arguments, which may tell the state of its
+    /// object: `lock.locked()`.
+    fn answering_call(&self, index: u32) -> Option<u32> {
+        let code = &self.frames[self.frames.len() - 1].code;
+        let call = &code.calls[index as usize];
+        let is_method = matches!(self.get(call.callee), Value::Attribute { .. });
+        if is_method && call.arguments.len == 0 {
+            return self.op_of_call(index);
+        }
+        self.lookup_by_get(index)
+    }
+
     /// The op of a call `d.get(key)`.
     fn lookup_by_get(&self, index: u32) -> Option<u32> {
         let code = &self.frames[self.frames.len() - 1].code;
         let callee = code.calls[index as usize].callee;
-        if !matches!(self.get(callee), Value::Attribute { name, .. } if name.as_str() == "get") {
-            return None;
-        }
+        let is_get =
+            matches!(self.get(callee), Value::Attribute { name, .. } if name.as_str() == "get");
+        self.op_of_call(index).filter(|_| is_get)
+    }
+
+    fn op_of_call(&self, index: u32) -> Option<u32> {
+        let code = &self.frames[self.frames.len() - 1].code;
         let is_call = |op: &super::Op| op.kind == OpKind::Call(index);
         let found = code.ops.iter().rposition(is_call)?;
         u32::try_from(found).ok()

@@ -297,6 +297,8 @@ pub struct Op {
     /// Whoever wrote it expects what it asks for to be absent: inside `try: ... except KeyError`
     /// or `with suppress(KeyError)`.
     pub absence_handled: bool,
+    /// Runs because of an exception: inside `except`.
+    pub in_handler: bool,
 }
 
 /// A lock expression that is held; whether it really is a lock only the program knows.
@@ -313,7 +315,7 @@ pub struct Held {
 pub struct Control {
     /// The test around it; 0 ends the chain.
     pub parent: u32,
-    /// First op of the test.
+    /// First op of the test; one that looks at local variables alone has none.
     pub first: u32,
     /// One past its last op.
     pub end: u32,

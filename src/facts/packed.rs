@@ -385,11 +385,12 @@ def forget():
                     start: number,
                     end: 5,
                 },
-                // One bit beside it tells whether absence is handled.
-                held: number >> 1,
+                // Two bits beside it tell of exceptions.
+                held: number >> 2,
                 control: number,
                 in_loop: number == 0,
                 absence_handled: number == 7,
+                in_handler: number > 7,
             });
             code.calls.push(Call {
                 callee: id,

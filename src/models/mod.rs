@@ -43,6 +43,23 @@ pub enum SyncKind {
     Future,
 }
 
+/// A state of a synchronisation object that a method tells, and that another thread may end before
+/// the caller acts on the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// A queue has items.
+    Items,
+    /// A queue has space.
+    Space,
+    /// Nobody has a lock: whoever takes it ends that.
+    Free,
+    /// A future has no outcome yet.
+    Pending,
+    /// An event is set.
+    Flag,
+}
+
 /// A built-in container whose operations have a known atomicity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -217,6 +234,18 @@ pub struct CallModel {
     /// The same where its first argument is a string (`int("x")`).
     #[serde(default)]
     pub raises_on_text: Option<String>,
+    /// States of the object that it tells.
+    #[serde(default)]
+    pub asks: Vec<State>,
+    /// It fails or waits unless the object is in this state, and ends the state.
+    #[serde(default)]
+    pub takes: Option<State>,
+    /// It ends this state, if the object is in it.
+    #[serde(default)]
+    pub ends: Option<State>,
+    /// It brings about this state, unless the object is in it.
+    #[serde(default)]
+    pub begins: Option<State>,
     /// It answers a question about the GIL wrongly, or not everywhere; the text says what to use.
     #[serde(default)]
     pub gil_check: Option<String>,
@@ -432,6 +461,12 @@ impl Models {
             .filter(|(_, model)| !model.spawns.is_empty())
             .map(|(name, _)| name.rsplit('.').next().unwrap_or(name));
         starts.chain(spawning).chain(functions)
+    }
+
+    /// Names of the methods that tell a state, with the state.
+    pub fn asking_names(&self) -> impl Iterator<Item = (&str, State)> {
+        let methods = self.classes.values().flat_map(|class| &class.method);
+        methods.flat_map(|(name, model)| model.asks.iter().map(move |it| (name.as_str(), *it)))
     }
 
     /// Last names of the functions that have to do with the GIL, aliases included.

@@ -25,7 +25,7 @@ use super::atomicity::Access;
 use super::effect::{Action, At, Mode, PlaceAccess, Slot};
 use super::roots::{Held, Record, Root, RootKind, parallel};
 use crate::facts::Look;
-use crate::models::ContainerKind;
+use crate::models::{ContainerKind, State};
 use crate::source::name::Name;
 
 /// Records of one place beyond this many, after merging equal ones, are left out.
@@ -377,6 +377,13 @@ impl<'a> Places<'a> {
     ) -> Option<Defect> {
         let (one, other) = (&self.records[a as usize], &self.records[b as usize]);
         let kind = x.container.or(y.container);
+        if let Slot::State(state) = x.place.slot {
+            // To ask and to take are one step each: only the two together go wrong. A queue may be one
+            // thread's heap or ring; locks and futures are made for several.
+            let is_shared = explicit || matches!(state, State::Free | State::Pending);
+            let is_stale = x.access == Access::CheckThenAct && y.acts_as() == x.acts && is_shared;
+            return is_stale.then_some(Defect::StaleTest);
+        }
         match x.access {
             Access::Advance => Some(Defect::SharedIterator),
             Access::Update if y.access.writes() => {
@@ -533,12 +540,10 @@ impl<'a> Places<'a> {
         }
         // What was there goes away only when somebody takes it out.
         if x.acts == Access::Remove {
-            let done = if y.access == Access::CheckThenAct {
-                y.acts
-            } else {
-                y.access
-            };
-            let removes = matches!(done, Access::Remove | Access::Clear | Access::Rearrange);
+            let removes = matches!(
+                y.acts_as(),
+                Access::Remove | Access::Clear | Access::Rearrange
+            );
             return removes.then_some(Defect::StaleTest);
         }
         match y.access {

@@ -6,7 +6,7 @@ use super::Target;
 use super::atomicity::Access;
 use super::object::{FunctionId, ObjectId};
 use crate::facts::Look;
-use crate::models::{ContainerKind, Threads};
+use crate::models::{ContainerKind, State, Threads};
 use crate::source::name::Name;
 use crate::source::span::Range;
 
@@ -19,6 +19,8 @@ pub enum Slot {
     ContentsOf(Name),
     /// The elements of the object itself.
     Contents,
+    /// Whether a synchronisation object is in a state that its methods tell and end.
+    State(State),
 }
 
 /// An abstract shared location.
@@ -126,6 +128,14 @@ impl PlaceAccess {
             piecemeal: false,
             ensures: false,
             acts: Access::Read,
+        }
+    }
+
+    /// What it does, by itself or behind a test.
+    pub fn acts_as(&self) -> Access {
+        match self.access {
+            Access::CheckThenAct => self.acts,
+            access => access,
         }
     }
 

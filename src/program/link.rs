@@ -119,6 +119,8 @@ pub struct Names {
     pub classes: FxHashSet<Name>,
     /// Functions that ask about the GIL or count on it.
     pub gil: FxHashSet<Name>,
+    /// Methods that tell a state which may be over when the caller acts.
+    pub asking: FxHashSet<Name>,
 }
 
 impl Names {
@@ -130,6 +132,7 @@ impl Names {
             locks: models.lock_names().map(Name::new).collect(),
             classes: models.class_names().map(Name::new).collect(),
             gil: models.gil_names().map(Name::new).collect(),
+            asking: models.asking_names().map(|it| Name::new(it.0)).collect(),
         }
     }
 }
@@ -139,7 +142,7 @@ impl Table {
     /// the names of the models it is linked with. Best done while their code is at hand.
     pub fn new(module: ModuleIndex, facts: &ModuleFacts, names: &Names) -> Self {
         let facts = &*facts.unpacked();
-        let rewritten = rewritten_names(facts, &names.spawning);
+        let rewritten = rewritten_names(facts, names);
         let mut globals: Vec<(Name, u32)> = (0..)
             .zip(facts.globals.iter())
             .map(|(at, (name, _))| (*name, at))
@@ -330,7 +333,9 @@ impl Links {
 
     /// Whether an attribute or variable of this name is stored anywhere, on whatever object, other
     /// than while a constructor builds its own object or a module is imported. Loads of names for
-    /// which this is false race with nothing; they are most loads of most programs.
+    /// which this is false race with nothing; they are most loads of most programs. True also of
+    /// methods that tell a state (`lock.locked`), where they are called: taking what nobody asks for
+    /// makes no answer stale.
     pub fn is_rewritten(&self, name: Name) -> bool {
         self.rewritten.contains(&name)
     }

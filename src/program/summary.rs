@@ -17,6 +17,7 @@ mod ownership;
 mod places;
 mod raising;
 mod sections;
+mod states;
 mod step;
 mod threads;
 
@@ -38,7 +39,8 @@ use crate::facts::{
     Value, ValueId, Variable, WayOut,
 };
 use crate::models::{
-    CallModel, ClassModel, ConditionUse, ContainerKind, LockKind, LockSide, SyncKind, Threads,
+    CallModel, ClassModel, ConditionUse, ContainerKind, LockKind, LockSide, State, SyncKind,
+    Threads,
 };
 use crate::source::name::Name;
 
@@ -103,6 +105,8 @@ pub struct Summaries<'p> {
     composed: usize,
     /// Calls that may be looked at.
     budget: usize,
+    /// By state, whether anybody asks for it.
+    asked: FxHashMap<State, bool>,
     /// Events that are cleared somewhere.
     pub cleared: FxHashSet<ObjectId>,
     /// Who calls whom.
@@ -161,6 +165,7 @@ impl<'p> Summaries<'p> {
             calls: 0,
             composed: 0,
             budget,
+            asked: FxHashMap::default(),
             cleared: FxHashSet::default(),
             edges: FxHashSet::default(),
             lets_out: FxHashMap::default(),

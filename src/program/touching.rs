@@ -15,8 +15,11 @@ use crate::models::ContainerKind;
 use crate::source::name::Name;
 
 /// The names under which a module stores, other than while a constructor builds its own object or
-/// the module is imported; sorted.
-pub fn rewritten_names(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<Name> {
+/// the module is imported, and of the methods by which it asks for a state; sorted.
+pub fn rewritten_names(facts: &ModuleFacts, known: &Names) -> Vec<Name> {
+    let Names {
+        spawning, asking, ..
+    } = known;
     let mut names = Vec::new();
     for (index, function) in facts.functions.iter().enumerate() {
         // What is still being built nobody else sees, unless something that may start a thread was
@@ -38,6 +41,9 @@ pub fn rewritten_names(facts: &ModuleFacts, spawning: &FxHashSet<Name>) -> Vec<N
                     let call = &function.calls[call as usize];
                     match *function.value(call.callee) {
                         Value::Attribute { base, name, .. } => {
+                            if asking.contains(&name) {
+                                names.push(name);
+                            }
                             let mut given = function.list(call.arguments).iter();
                             let registers = name.as_str() != "__init__"
                                 && given.any(|&it| *function.value(it) == Value::Parameter(0));

@@ -198,8 +198,12 @@ fn trusts_the_notification(program: &Program, record: &Record) -> bool {
         ) || matches!(next.kind, OpKind::Return { value }
             if matches!(function.value(value), Value::Constant(_) | Value::Unknown))
     });
-    // A test in its own function decides that it waits.
-    let tested = op.control != 0;
+    // A test in its own function decides that it waits, of more than what it was given.
+    let mut control = function.controls[op.control as usize];
+    while control.first == control.end && control.parent != 0 {
+        control = function.controls[control.parent as usize];
+    }
+    let tested = control.first != control.end;
     if bounded {
         let gives_a_result = function.ops[index + 1..].iter().any(|later| {
             matches!(later.kind, OpKind::Return { value }

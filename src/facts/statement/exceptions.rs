@@ -8,6 +8,10 @@ use crate::facts::{OpKind, ValueId};
 /// Exceptions that tell of the absence of an element or attribute.
 const ABSENCE: [&str; 4] = ["KeyError", "IndexError", "LookupError", "AttributeError"];
 
+/// Exceptions by which a queue or a future refuses what its state does not allow, and a container an
+/// element that it does not have.
+const REFUSAL: [&str; 4] = ["Empty", "Full", "InvalidStateError", "ValueError"];
+
 impl<'a> Walker<'a> {
     pub(super) fn try_statement(&mut self, it: &'a StmtTry) {
         let releases = self.released_texts(&it.finalbody);
@@ -91,7 +95,9 @@ impl<'a> Walker<'a> {
             if let Some(name) = &handler.name {
                 self.assign_name(name, ValueId::UNKNOWN, range_of(name));
             }
+            self.frame().handlers += 1;
             self.suite(&handler.body);
+            self.frame().handlers -= 1;
             let flow = self.frame().flow.clone();
             joined = self.join(joined, flow);
         }
@@ -181,7 +187,7 @@ fn expects_absence(handler: &ExceptHandler) -> bool {
     match handler.type_.as_deref() {
         Some(kind) => {
             says_absent(kind)
-                || names_one_of(kind, &["ValueError"])
+                || names_one_of(kind, &REFUSAL)
                 || names_one_of(kind, &["Exception"]) && passes()
         }
         None => passes(),
@@ -190,7 +196,9 @@ fn expects_absence(handler: &ExceptHandler) -> bool {
 
 /// Whether the context of a `with` statement is `contextlib.suppress` of such an exception.
 pub(super) fn suppresses_absence(context: &Expr) -> bool {
-    let absent = |it: &Expr| says_absent(it) || names_one_of(it, &["ValueError", "Exception"]);
+    let absent = |it: &Expr| {
+        says_absent(it) || names_one_of(it, &REFUSAL) || names_one_of(it, &["Exception"])
+    };
     suppressed(context).is_some_and(|kinds| kinds.iter().any(absent))
 }
 
@@ -211,6 +219,7 @@ pub(super) fn suppressed(context: &Expr) -> Option<&[Expr]> {
 fn names_one_of(kind: &Expr, names: &[&str]) -> bool {
     match kind {
         Expr::Name(it) => names.contains(&it.id.as_str()),
+        Expr::Attribute(it) => names.contains(&it.attr.as_str()),
         Expr::Tuple(kinds) => kinds.elts.iter().any(|it| names_one_of(it, names)),
         _ => false,
     }

@@ -43,7 +43,11 @@ impl<'a> Walker<'a> {
         let first = self.next_op();
         let condition = self.test(&it.test);
         let outside = self.frame().control;
-        let inside = self.control_since(first);
+        let inside = if first == self.next_op() {
+            outside
+        } else {
+            self.control_since(first)
+        };
         self.frame().control = inside;
         self.assume(&condition, true);
         self.suite(&it.body);

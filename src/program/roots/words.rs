@@ -25,7 +25,7 @@ impl Finder<'_> {
                 Some(owner) => format!("{owner}.{name}"),
                 None => name.as_str().to_owned(),
             },
-            Slot::Contents => self.described(place.object),
+            Slot::Contents | Slot::State(_) => self.described(place.object),
         };
         let words = Name::new(&words);
         self.words.insert(place, words);

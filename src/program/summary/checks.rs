@@ -146,7 +146,7 @@ impl Summaries<'_> {
 
     /// What a test loads, by op and effect: itself, or into a local variable earlier, with how the
     /// variable is looked at.
-    fn in_test(&self, walk: &Walk<'_>, node: Control) -> Vec<(u32, u32, Option<Look>)> {
+    pub(super) fn in_test(&self, walk: &Walk<'_>, node: Control) -> Vec<(u32, u32, Option<Look>)> {
         let recalled: Vec<(u32, Look)> = walk.function.ops[node.first as usize..node.end as usize]
             .iter()
             .filter_map(|op| match op.kind {
@@ -161,8 +161,22 @@ impl Summaries<'_> {
             walk.by_op[from..to].iter()
         };
         let itself = of_ops(node.first, node.end).map(|&(op, effect)| (op, effect, None));
+        // What another method than `get` returns says something of a state alone: it may have computed
+        // the rest.
+        let answers = move |load: u32, effect: u32| {
+            let OpKind::Call(call) = walk.function.ops[load as usize].kind else {
+                return true;
+            };
+            let callee = walk.function.calls[call as usize].callee;
+            matches!(walk.function.value(callee),
+                Value::Attribute { name, .. } if name.as_str() == "get")
+                || matches!(walk.summary.effects[effect as usize].action,
+                    Action::Access(it) if matches!(it.place.slot, Slot::State(_)))
+        };
         let before = recalled.iter().flat_map(|&(load, look)| {
-            of_ops(load, load + 1).map(move |&(op, effect)| (op, effect, Some(look)))
+            of_ops(load, load + 1)
+                .filter(move |&&(op, effect)| answers(op, effect))
+                .map(move |&(op, effect)| (op, effect, Some(look)))
         });
         itself.chain(before).collect()
     }
@@ -394,13 +408,9 @@ fn is_same(function: &Function, a: ValueId, b: ValueId) -> bool {
     }
 }
 
-/// Whether a call whose result is thrown away acts on something that the function did not make
-/// itself, and does more than report.
-fn changes_others(function: &Function, call: &Call) -> bool {
-    let Value::Attribute { base, name, .. } = function.value(call.callee) else {
-        return false;
-    };
-    let reports = matches!(
+/// Whether a call writes a line to a log or stream.
+pub(super) fn reports(function: &Function, call: &Call) -> bool {
+    matches!(function.value(call.callee), Value::Attribute { name, .. } if matches!(
         name.as_str(),
         "debug"
             | "info"
@@ -411,8 +421,16 @@ fn changes_others(function: &Function, call: &Call) -> bool {
             | "critical"
             | "log"
             | "write"
-    );
-    !reports
+    ))
+}
+
+/// Whether a call whose result is thrown away acts on something that the function did not make
+/// itself, and does more than report.
+fn changes_others(function: &Function, call: &Call) -> bool {
+    let Value::Attribute { base, .. } = function.value(call.callee) else {
+        return false;
+    };
+    !reports(function, call)
         && matches!(
             function.value(*base),
             Value::Global(_)

@@ -237,6 +237,9 @@ impl Summaries<'_> {
                 },
             );
         }
+        if let Some(receiver) = receiver {
+            self.states(walk, index, model, receiver);
+        }
         let atomic_from = model.atomic_from.as_deref().and_then(On::named);
         let in_one_step = atomic_from.is_some_and(|from| self.on >= from);
         for &position in &model.iterates {

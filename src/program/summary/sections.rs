@@ -33,7 +33,9 @@ impl Summaries<'_> {
         };
         let locks = self.held_at(walk, index);
         let before: Vec<HeldLock> = locks.iter().copied().filter(|it| !itself(it)).collect();
-        self.record_held(walk, index, action, before.into());
+        let before: Rc<[HeldLock]> = before.into();
+        self.record_held(walk, index, action, Rc::clone(&before));
+        self.takes_free(walk, index, held.lock, may_fail, before);
     }
 
     /// Whether the `acquire` call at an op's place can return without the lock.
