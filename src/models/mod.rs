@@ -153,6 +153,10 @@ pub struct Spawn {
     /// Only plain functions run there; a coroutine function stays on the event loop.
     #[serde(default)]
     pub sync_only: bool,
+    /// The call may as well run the callable itself before it returns: a callback of a future that
+    /// is done already.
+    #[serde(default)]
+    pub may_run_here: bool,
     /// Whether there is such a thread depends on how the program is deployed (Celery with
     /// `--pool=threads`): it counts as an assumed caller.
     #[serde(default)]

@@ -234,7 +234,7 @@ impl Summaries<'_> {
             || self.eval.links.function(effect.at.function).left_to_callers
     }
 
-    fn compose_effect(
+    pub(super) fn compose_effect(
         &mut self,
         walk: &mut Walk<'_>,
         index: u32,

@@ -390,6 +390,9 @@ impl Summaries<'_> {
                 }
             }
         }
+        if model.may_run_here {
+            self.relocked_here(walk, index, &targets);
+        }
         let in_loop = walk.function.ops[index as usize].in_loop;
         let many = in_loop || model.passing == Passing::Element || {
             // Callbacks run whenever; a task submitted once runs once.
@@ -427,6 +430,30 @@ impl Summaries<'_> {
         walk.summary.spawns.push(spawn);
         if !over {
             walk.live.push(position);
+        }
+    }
+
+    /// Adds that functions which may run at an op take locks that are held there. Whatever else they
+    /// do is done on their own thread as well.
+    fn relocked_here(&mut self, walk: &mut Walk<'_>, index: u32, targets: &[FrameId]) {
+        let held = self.held_at(walk, index);
+        if held.is_empty() {
+            return;
+        }
+        let via = self.at(walk, index);
+        for &target in targets {
+            let summary = self.summary(target);
+            for effect in &summary.effects {
+                let is_held = matches!(effect.action, Action::Acquire { lock, .. }
+                    if held.iter().any(|it| it.lock == lock));
+                if is_held {
+                    let alone = Effect {
+                        live: Rc::clone(&self.empty_live),
+                        ..effect.clone()
+                    };
+                    self.compose_effect(walk, index, &alone, 0, via, &held);
+                }
+            }
         }
     }
 }
