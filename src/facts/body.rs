@@ -9,7 +9,7 @@ use super::held::{Flow, HeldSets, Taken};
 use super::scope::Names;
 use super::{
     Class, Code, Constant, Control, Function, List, ModuleFacts, Op, OpKind, Packed, Parameter,
-    ParameterKind, Shape, ShapeKind, Value, ValueId, WayOut, directive,
+    ParameterKind, Shape, ShapeKind, Value, ValueId, Variable, WayOut, directive,
 };
 use crate::source::name::Name;
 use crate::source::span::Range;
@@ -79,6 +79,8 @@ pub(super) struct ClassScope<'a> {
 /// What leaves a loop early.
 #[derive(Default)]
 pub(super) struct LoopFrame<'a> {
+    /// Its number among the loops of the function.
+    pub number: u32,
     pub breaks: Vec<Flow<'a>>,
     /// Regions taken before the loop.
     pub taken_before: Vec<u32>,
@@ -99,6 +101,15 @@ pub(super) struct Attended<'a> {
     pub releases: Vec<&'a str>,
     /// The first region inside it.
     pub first_region: u32,
+}
+
+/// The turn of a loop in which something runs, and how many `if` statements lie around it: of two
+/// that agree the one runs whenever the other has, as long as the value of the other is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    innermost: u32,
+    depth: u32,
+    branches: u32,
 }
 
 /// An `acquire` whose result has not been looked at yet.
@@ -131,6 +142,12 @@ pub(super) struct Frame<'a> {
     pub loops: Vec<LoopFrame<'a>>,
     pub regions: u32,
     pub classes: Vec<ClassScope<'a>>,
+    /// Where each call stands, by its index.
+    pub turns: Vec<Turn>,
+    /// Loops so far.
+    pub loop_count: u32,
+    /// What variables that others can see were given last.
+    pub given: FxHashMap<Variable, ValueId>,
     /// By call index.
     pub attempts: FxHashMap<u32, Attempt<'a>>,
     /// Spellings of the locks that enclosing `finally` clauses release.
@@ -199,6 +216,9 @@ impl<'a> Frame<'a> {
             loops: Vec::new(),
             regions: 0,
             classes: Vec::new(),
+            turns: Vec::new(),
+            loop_count: 0,
+            given: FxHashMap::default(),
             attempts: FxHashMap::default(),
             finally_releases: Vec::new(),
             released: FxHashMap::default(),
@@ -212,6 +232,38 @@ impl<'a> Frame<'a> {
             constants: FxHashMap::default(),
             plain: FxHashMap::default(),
         }
+    }
+
+    /// The turn of the statement at hand.
+    pub fn turn(&self) -> Turn {
+        Turn {
+            innermost: self.loops.last().map_or(0, |it| it.number),
+            depth: self.loop_depth,
+            branches: self.branches,
+        }
+    }
+
+    /// The call whose result a value is, or was given to the variable that it was loaded from.
+    fn made_by(&self, value: ValueId) -> Option<u32> {
+        match self.code.values[value.0 as usize] {
+            Value::Call(call) => Some(call),
+            Value::Read(op) => {
+                let OpKind::ReadVariable { variable, .. } = self.code.ops[op as usize].kind else {
+                    return None;
+                };
+                match self.code.values[self.given.get(&variable)?.0 as usize] {
+                    Value::Call(call) => Some(call),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a value was made by a call in the turn of the loop at hand.
+    pub fn is_made_in_turn(&self, value: ValueId) -> bool {
+        let made = self.made_by(value).map(|it| self.turns.get(it as usize));
+        self.loop_depth > 0 && made == Some(Some(&self.turn()))
     }
 
     pub fn slot(&mut self, name: &'a str) -> usize {

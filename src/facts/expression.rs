@@ -744,6 +744,9 @@ impl<'a> Walker<'a> {
         let index = u32::try_from(frame.code.calls.len()).unwrap_or(0);
         let many = frame.loop_depth > 0;
         let caught = frame.attended.iter().any(|it| it.catches);
+        let turn = frame.turn();
+        let in_turn = receiver.is_some_and(|(base, ..)| frame.is_made_in_turn(base));
+        frame.turns.push(turn);
         frame.code.calls.push(Call {
             callee,
             result: ValueId::UNKNOWN,
@@ -754,6 +757,7 @@ impl<'a> Walker<'a> {
             awaited: false,
             many,
             caught,
+            in_turn,
         });
         self.op(OpKind::Call(index), range);
         // A lock that is held is released without fail.

@@ -344,6 +344,9 @@ pub struct Call {
     pub many: bool,
     /// The function may catch what the call raises.
     pub caught: bool,
+    /// Of a method of what another call returned: it runs in every turn of a loop in which that call
+    /// ran, and after it.
+    pub in_turn: bool,
 }
 
 /// How a parameter takes arguments.

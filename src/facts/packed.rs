@@ -402,6 +402,7 @@ def forget():
                 awaited: true,
                 many: false,
                 caught: number == 6,
+                in_turn: true,
             });
             code.controls.push(Control {
                 parent: number,

@@ -351,6 +351,10 @@ pub struct ClassModel {
     /// Leaving a `with` block on it waits for the threads it started.
     #[serde(default)]
     pub with_joins: bool,
+    /// A pool: the keyword of its first argument, which says how many threads it has. With one, its
+    /// tasks take turns.
+    #[serde(default)]
+    pub workers: Option<String>,
     /// It wraps a thread.
     #[serde(default)]
     pub thread: Option<ThreadModel>,

@@ -107,6 +107,8 @@ pub struct PlaceAccess {
     /// Of a `CheckThenAct`: the act puts in what the test looked for, and nothing else rests on the
     /// test.
     pub ensures: bool,
+    /// Of an element: the parameter of the function under which it is kept.
+    pub keyed_by: Option<u16>,
 }
 
 impl PlaceAccess {
@@ -127,6 +129,7 @@ impl PlaceAccess {
             locked: false,
             piecemeal: false,
             ensures: false,
+            keyed_by: None,
             acts: Access::Read,
         }
     }
@@ -312,10 +315,15 @@ pub struct Spawn {
     pub threads: Threads,
     /// Objects that are another one in each of the threads.
     pub distinct: Vec<ObjectId>,
+    /// Positions of arguments of which no two threads get equal ones: the elements of a `range`, or
+    /// the keys of a dict.
+    pub unequal: Vec<u16>,
     /// Threads that may still run when it starts.
     pub live: Vec<u32>,
     /// What kind of thread it is.
     pub runs_as: Name,
+    /// The pool that runs it, where that has one worker alone.
+    pub worker: Option<ObjectId>,
     /// It interrupts a thread instead of running beside it.
     pub interrupt: bool,
     /// Such threads never run beside one another.

@@ -1,6 +1,7 @@
 //! All facts together: what rules may ask.
 
 pub mod atomicity;
+mod callers;
 pub mod conflicts;
 pub mod effect;
 pub mod evaluate;
@@ -270,6 +271,8 @@ impl Program {
         }
         calls.sort_unstable();
         calls.dedup();
+        let left = callers::left_to_threads(&roots, &calls, &links);
+        records.retain(|it| !left.contains(&roots[it.root as usize].entry));
         let (mut conflicts, torn) = if cancelled() {
             (Vec::new(), Vec::new())
         } else {

@@ -17,6 +17,7 @@ mod starts;
 mod trees;
 mod words;
 
+pub(super) use entries::is_public;
 pub use parallel::parallel;
 
 use std::ops::Deref;
@@ -83,6 +84,8 @@ pub struct Root {
     pub thread: Option<u64>,
     /// It may still run when what started it has returned.
     pub outlives: bool,
+    /// The pool of one worker that runs it.
+    pub worker: Option<u64>,
 }
 
 /// A lock that is held, in terms that compare across modules.
@@ -129,6 +132,8 @@ pub struct Record {
     pub own: bool,
     /// Each thread of the root has another object.
     pub distinct: bool,
+    /// Each thread of the root uses another element.
+    pub own_element: bool,
     /// In the constructor of the object itself.
     pub in_constructor: bool,
     /// In a loop.

@@ -132,6 +132,8 @@ struct Walk<'f> {
     required: Vec<HeldLock>,
     live: Vec<u32>,
     finished: Vec<ObjectId>,
+    /// Threads of which there are many only because a loop of the function starts one a turn.
+    one_a_turn: Vec<u32>,
     /// Objects made here or by callees, with who sees them.
     exposure: FxHashMap<ObjectId, Exposure>,
     /// Which unseen objects were stored in which others.
@@ -223,6 +225,7 @@ impl<'p> Summaries<'p> {
             },
             live: Vec::new(),
             finished: Vec::new(),
+            one_a_turn: Vec::new(),
             exposure: FxHashMap::default(),
             stored_in: FxHashSet::default(),
             held: FxHashMap::default(),
@@ -423,6 +426,7 @@ struct SpawnArguments {
     callables: Vec<ObjectId>,
     arguments: Vec<SetId>,
     distinct: Vec<ObjectId>,
+    unequal: Vec<u16>,
 }
 
 /// What decided that an act happens.

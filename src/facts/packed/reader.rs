@@ -364,6 +364,7 @@ impl<'a> Reader<'a> {
             awaited: flag(2),
             many: flag(3),
             caught: flag(5),
+            in_turn: flag(6),
         }
     }
 

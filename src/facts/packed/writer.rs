@@ -360,7 +360,8 @@ impl Writer<'_> {
                 | u8::from(call.awaited) << 2
                 | u8::from(call.many) << 3
                 | u8::from(!call.keywords.is_empty()) << 4
-                | u8::from(call.caught) << 5,
+                | u8::from(call.caught) << 5
+                | u8::from(call.in_turn) << 6,
         );
         self.operand(call.result);
         self.near(call.callee.0, call.result.0);

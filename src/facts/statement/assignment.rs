@@ -54,6 +54,7 @@ impl<'a> Walker<'a> {
 
     fn write_variable(&mut self, variable: Variable, value: ValueId, range: Range) {
         let update = self.depends_on_variable(value, variable, 0);
+        self.frame().given.insert(variable, value);
         self.op(
             OpKind::WriteVariable {
                 variable,

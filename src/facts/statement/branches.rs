@@ -84,7 +84,9 @@ impl<'a> Walker<'a> {
             } else if case.pattern.is_irrefutable() {
                 exhaustive = true;
             }
+            self.frame().branches += 1;
             self.suite(&case.body);
+            self.frame().branches -= 1;
             let flow = self.frame().flow.clone();
             joined = Some(match joined {
                 Some(other) => self.join(other, flow),

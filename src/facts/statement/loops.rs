@@ -93,7 +93,9 @@ impl<'a> Walker<'a> {
         let taken_before = self.frame().flow.taken.iter().map(|it| it.region).collect();
         let releases = self.released_texts(body);
         let frame = self.frame();
+        frame.loop_count += 1;
         frame.loops.push(LoopFrame {
+            number: frame.loop_count,
             breaks: Vec::new(),
             taken_before,
             with_depth: frame.with_regions.len(),

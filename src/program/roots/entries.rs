@@ -367,7 +367,7 @@ impl Finder<'_> {
     }
 }
 
-pub(super) fn is_public(name: &str) -> bool {
+pub(in crate::program) fn is_public(name: &str) -> bool {
     if phases::sets_up(name) {
         return false;
     }

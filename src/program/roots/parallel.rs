@@ -27,8 +27,12 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
     if one.serial && other.serial && one.runs_as == other.runs_as {
         return false;
     }
+    if one.worker.is_some() && one.worker == other.worker {
+        return false;
+    }
     if a.root == b.root {
-        let apart = one.once || a.distinct || b.distinct || a.own && b.own;
+        let elements_apart = a.own_element && b.own_element;
+        let apart = one.once || a.distinct || b.distinct || a.own && b.own || elements_apart;
         return one.many && !apart;
     }
     let starts_once = |root: &Root| root.thread.is_some() && !root.many;
@@ -39,7 +43,8 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
         return parallel_in_tree(roots, a, b);
     }
     if same_thread(one, other) {
-        return one.many && !(a.distinct || b.distinct);
+        let elements_apart = a.own_element && b.own_element;
+        return one.many && !(a.distinct || b.distinct || elements_apart);
     }
     if one.group.is_some() && one.group == other.group {
         if one.once && other.once && one.function == other.function {

@@ -129,6 +129,7 @@ impl Finder<'_> {
             meanwhile,
             own: effect.own,
             distinct,
+            own_element: false,
             in_constructor,
             in_loop: effect.in_loop,
             many,

@@ -61,6 +61,7 @@ impl Finder<'_> {
             handles: Vec::new(),
             thread: None,
             outlives: true,
+            worker: None,
         });
         let distinct: Vec<ObjectId> = entry.distinct_self.into_iter().collect();
         let on = self.summaries.eval.receiver(entry.frame);
@@ -97,6 +98,7 @@ impl Finder<'_> {
         }
         let handles: Vec<u64> = spawn.handles.iter().map(|&it| self.key(it)).collect();
         let thread = spawn.thread.map(|it| self.key(it));
+        let worker = spawn.worker.map(|it| self.key(it));
         let first = spawn
             .targets
             .first()
@@ -121,6 +123,7 @@ impl Finder<'_> {
             handles,
             thread,
             outlives: start.outlives,
+            worker,
         });
         for &(object, method) in &spawn.methods {
             self.thread_method(root, spawn, object, method);
@@ -129,7 +132,15 @@ impl Finder<'_> {
         for &target in &spawn.targets {
             let summary = self.summaries.summary(target);
             let on = self.summaries.eval.receiver(target);
+            let first = self.result.records.len();
             self.record_all(root, on, &summary.effects, &spawn.distinct);
+            let bound = u16::from(on.is_some());
+            for record in &mut self.result.records[first..] {
+                if let Action::Access(access) = record.action {
+                    let position = access.keyed_by.and_then(|it| it.checked_sub(bound));
+                    record.own_element = position.is_some_and(|it| spawn.unequal.contains(&it));
+                }
+            }
             for (number, inner) in (0..).zip(&summary.spawns.clone()) {
                 let start = Start {
                     parent: root,
@@ -167,6 +178,7 @@ impl Finder<'_> {
                 meanwhile: Arc::default(),
                 own: false,
                 distinct: false,
+                own_element: false,
                 in_constructor: false,
                 in_loop: false,
                 many: false,
@@ -225,7 +237,7 @@ impl Finder<'_> {
         let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
         (entry.group, entry.kind, entry.many, entry.serial).hash(&mut hasher);
         (&spawn.targets, &spawn.methods, spawn.at, &spawn.handles).hash(&mut hasher);
-        (spawn.many, spawn.interrupt, &spawn.distinct).hash(&mut hasher);
+        (spawn.many, spawn.interrupt, &spawn.distinct, &spawn.unequal).hash(&mut hasher);
         self.is_said_by(2, hasher.finish(), tree)
     }
 

@@ -130,6 +130,10 @@ impl Summaries<'_> {
                 && !spawn.once
                 && summary.left_live.len() > spawn.live.len().saturating_sub(walk.live.len())
             {
+                if !spawn.many {
+                    walk.one_a_turn
+                        .push(u32::try_from(walk.summary.spawns.len()).unwrap_or(0));
+                }
                 spawn.many = true;
                 let thread = spawn.thread.filter(|&it| self.is_made_in(it, callee));
                 spawn.distinct.extend(thread);
@@ -166,7 +170,7 @@ impl Summaries<'_> {
             {
                 continue;
             }
-            self.compose_effect(walk, index, effect, offset, via, &held_here);
+            self.compose_effect(walk, index, callee, effect, offset, via, &held_here);
         }
         for &(object, how) in &summary.published {
             match how {
@@ -234,10 +238,34 @@ impl Summaries<'_> {
             || self.eval.links.function(effect.at.function).left_to_callers
     }
 
+    /// The parameter of the caller that a call passes on as this one of the callee.
+    fn passed_on(
+        &self,
+        walk: &Walk<'_>,
+        index: u32,
+        callee: FrameId,
+        parameter: u16,
+    ) -> Option<u16> {
+        let OpKind::Call(call) = walk.function.ops[index as usize].kind else {
+            return None;
+        };
+        let arguments = walk
+            .function
+            .list(walk.function.calls[call as usize].arguments);
+        let bound = u16::from(self.eval.receiver(callee).is_some());
+        let position = parameter.checked_sub(bound)?;
+        match *walk.function.value(*arguments.get(usize::from(position))?) {
+            Value::Parameter(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn compose_effect(
         &mut self,
         walk: &mut Walk<'_>,
         index: u32,
+        callee: FrameId,
         effect: &Effect,
         offset: u32,
         via: At,
@@ -245,6 +273,11 @@ impl Summaries<'_> {
     ) {
         let mut effect = effect.clone();
         effect.via = via;
+        if let Action::Access(access) = &mut effect.action
+            && let Some(parameter) = access.keyed_by
+        {
+            access.keyed_by = self.passed_on(walk, index, callee, parameter);
+        }
         let object = match effect.action {
             Action::Access(access) => Some(access.place.object),
             Action::LoopOnly { object, .. } | Action::Unsafe { object, .. } => Some(object),

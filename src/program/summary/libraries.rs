@@ -307,7 +307,7 @@ impl Summaries<'_> {
                 }));
             if !unfinished {
                 match receiver {
-                    Some(receiver) => self.finish(walk, receiver),
+                    Some(receiver) => self.wait_for(walk, call, receiver),
                     None => {
                         // `wait(futures)`: everything in the argument.
                         if let Some(&first) = arguments.first() {

@@ -216,6 +216,13 @@ impl Summaries<'_> {
         held: Rc<[HeldLock]>,
     ) {
         let at = self.at(walk, index);
+        let action = match action {
+            Action::Access(access) => Action::Access(PlaceAccess {
+                keyed_by: key_parameter(walk.function, index),
+                ..access
+            }),
+            other => other,
+        };
         let object = match &action {
             Action::Access(access) => Some(access.place.object),
             Action::LoopOnly { object, .. } | Action::Unsafe { object, .. } => Some(*object),
@@ -284,5 +291,20 @@ impl Summaries<'_> {
         } else {
             walk.finished.clone().into()
         }
+    }
+}
+
+/// The parameter that an op uses as the key of an element.
+fn key_parameter(function: &Function, index: u32) -> Option<u16> {
+    let (OpKind::ItemRead { key, .. }
+    | OpKind::ItemWrite { key, .. }
+    | OpKind::ItemDelete { key, .. }
+    | OpKind::Contains { key, .. }) = function.ops[index as usize].kind
+    else {
+        return None;
+    };
+    match *function.value(key) {
+        Value::Parameter(at) => Some(at),
+        _ => None,
     }
 }

@@ -60,6 +60,7 @@ impl Summaries<'_> {
         let mut targets = Vec::new();
         let mut methods = Vec::new();
         let mut distinct = Vec::new();
+        let mut unequal = Vec::new();
         let mut published = Vec::new();
         // A subclass that overrides `run`.
         if let Object::Instance(class, _) = *self.eval.arena.get(thread)
@@ -79,11 +80,18 @@ impl Summaries<'_> {
                 targets.extend(self.frames_of(object, &given.arguments, false));
             }
             distinct = given.distinct;
+            unequal = given.unequal;
             for set in given.arguments {
                 published.extend_from_slice(self.eval.arena.members(set));
             }
         }
         let many = self.is_many(thread);
+        let made_here = matches!(self.eval.arena.origin(thread),
+            Some(Origin::Site { frame, .. }) if frame == walk.frame);
+        if many && made_here {
+            let next = u32::try_from(walk.summary.spawns.len()).unwrap_or(0);
+            walk.one_a_turn.push(next);
+        }
         if many {
             // One thread of each of many owners: not only the thread is another one each time.
             let mut current = Some(thread);
@@ -111,8 +119,10 @@ impl Summaries<'_> {
             many,
             threads: Threads::One,
             distinct,
+            unequal,
             live: walk.live.clone(),
             runs_as,
+            worker: None,
             interrupt: false,
             serial: false,
             assumed: false,
@@ -133,6 +143,52 @@ impl Summaries<'_> {
         let position = u32::try_from(walk.summary.spawns.len()).unwrap_or(0);
         walk.summary.spawns.push(spawn);
         walk.live.push(position);
+    }
+
+    /// Whether an object is one pool, made with one worker: its tasks take turns.
+    fn has_one_worker(&mut self, pool: ObjectId) -> bool {
+        let models = self.eval.models_of(pool);
+        let Some(keyword) = models.iter().find_map(|model| model.workers.as_deref()) else {
+            return false;
+        };
+        let Some((maker, call)) = self.thread_call(pool) else {
+            return false;
+        };
+        let function = self
+            .eval
+            .links
+            .function(self.eval.arena.frame_of(maker).function);
+        let call = &function.calls[call as usize];
+        let named = call
+            .keywords
+            .iter()
+            .find(|(name, _)| name.as_str() == keyword);
+        let workers = named
+            .map(|(_, value)| *value)
+            .or_else(|| function.list(call.arguments).first().copied());
+        let one = workers.map(|it| function.value(it)) == Some(&Value::Constant(Constant::One));
+        one && !self.is_many(pool)
+    }
+
+    /// Takes into account that a call waits for what a thread, future or pool does. Where the turn of a
+    /// loop that starts a thread also waits for it, there is one at a time; who waits after the loop
+    /// for the one in a variable waits for the last.
+    pub(super) fn wait_for(&mut self, walk: &mut Walk<'_>, call: &Call, handle: ObjectId) {
+        let function = walk.function;
+        let of_last_turn = !call.many
+            && matches!(*function.value(call.callee),
+                Value::Attribute { base, .. } if is_of_last_turn(function, base));
+        for &started in &walk.one_a_turn {
+            let spawn = &mut walk.summary.spawns[started as usize];
+            if !spawn.handles.contains(&handle) {
+                continue;
+            }
+            if of_last_turn {
+                return;
+            }
+            spawn.many &= !call.in_turn;
+        }
+        self.finish(walk, handle);
     }
 
     /// The call that says what a thread runs: its constructor's, or the one in which the
@@ -222,7 +278,7 @@ impl Summaries<'_> {
         // Each turn of a loop hands over another object, which it makes or takes from a container.
         let each_its_own = |value: ValueId| {
             call.many
-                && match function.value(value) {
+                && match function.value(as_given(function, value)) {
                     Value::Element(_) | Value::Container { many: true, .. } => true,
                     Value::Call(inner) => function.calls[*inner as usize].many,
                     _ => false,
@@ -255,7 +311,10 @@ impl Summaries<'_> {
                 }
             }
             Passing::Element => {
-                for &iterable in positional.iter().skip(after) {
+                for (position, &iterable) in (0..).zip(positional.iter().skip(after)) {
+                    if self.has_unequal_elements(frame, iterable) {
+                        result.unequal.push(position);
+                    }
                     let set = self.eval.value(frame, iterable);
                     let elements = self.eval.elements_of_set(set);
                     result.arguments.push(elements);
@@ -265,7 +324,14 @@ impl Summaries<'_> {
                 }
             }
         }
-        for value in values {
+        for (position, value) in (0..).zip(values) {
+            if let Value::Element(iterable) = *function.value(as_given(function, value))
+                && call.many
+                && before == 0
+                && self.has_unequal_elements(frame, iterable)
+            {
+                result.unequal.push(position);
+            }
             let set = self.eval.value(frame, value);
             result.arguments.push(set);
             if each_its_own(value) {
@@ -274,7 +340,45 @@ impl Summaries<'_> {
                     .extend_from_slice(self.eval.arena.members(set));
             }
         }
+        // What a partial object adds in front moves the positions.
+        let is_partial = |&it: &ObjectId| matches!(self.eval.arena.get(it), Object::Partial(..));
+        if result.callables.iter().any(is_partial) {
+            result.unequal.clear();
+        }
         result
+    }
+
+    /// Whether no two elements of an iterable are equal. Of what `enumerate` pairs the index is meant:
+    /// facts do not tell it from the element.
+    fn has_unequal_elements(&mut self, frame: FrameId, iterable: ValueId) -> bool {
+        let function = self
+            .eval
+            .links
+            .function(self.eval.arena.frame_of(frame).function);
+        match *function.value(iterable) {
+            Value::Call(call) => {
+                let callee = function.value(function.calls[call as usize].callee);
+                matches!(callee, Value::Global(name) if matches!(name.as_str(), "range" | "enumerate"))
+            }
+            Value::Container {
+                literal: Literal::List | Literal::Tuple,
+                elements,
+                ..
+            } => {
+                let mut seen = FxHashSet::default();
+                function
+                    .list(elements)
+                    .iter()
+                    .all(|&it| match function.value(it) {
+                        Value::Constant(Constant::Text(Some(text))) => seen.insert(*text),
+                        _ => false,
+                    })
+            }
+            _ => matches!(
+                self.container_kind(frame, iterable),
+                Some(ContainerKind::Dict | ContainerKind::Set)
+            ),
+        }
     }
 
     /// Whether a test around an op asks what kind of callable it has: `if iscoroutinefunction(f)`,
@@ -404,17 +508,20 @@ impl Summaries<'_> {
         handles.extend(receiver);
         let held = self.held_at(walk, index);
         let in_constructor_of = self.constructed_now(walk);
+        let worker = receiver.filter(|&it| self.has_one_worker(it));
         let spawn = Spawn {
             targets,
             methods,
             at: self.at(walk, index),
             handles,
             thread: None,
-            many: many && !model.shares_thread,
+            many: many && !model.shares_thread && worker.is_none(),
             threads: model.threads,
             distinct: given.distinct,
+            unequal: given.unequal,
             live: walk.live.clone(),
             runs_as: Name::new(&model.runs_as),
+            worker,
             interrupt: model.interrupt,
             serial: model.shares_thread,
             assumed: model.assumed,
@@ -427,6 +534,9 @@ impl Summaries<'_> {
             && (call.awaited || !call.statement || model.passing == Passing::Element))
             || (model.passing == Passing::Element && !call.statement);
         let position = u32::try_from(walk.summary.spawns.len()).unwrap_or(0);
+        if in_loop && model.passing != Passing::Element {
+            walk.one_a_turn.push(position);
+        }
         walk.summary.spawns.push(spawn);
         if !over {
             walk.live.push(position);
@@ -451,10 +561,44 @@ impl Summaries<'_> {
                         live: Rc::clone(&self.empty_live),
                         ..effect.clone()
                     };
-                    self.compose_effect(walk, index, &alone, 0, via, &held);
+                    self.compose_effect(walk, index, target, &alone, 0, via, &held);
                 }
             }
         }
+    }
+}
+
+/// What the function itself gave last to the variable from which a value was loaded: the body of a
+/// module keeps nothing in variables of its own.
+fn as_given(function: &Function, value: ValueId) -> ValueId {
+    let Value::Read(load) = *function.value(value) else {
+        return value;
+    };
+    let Some(&OpKind::ReadVariable { variable, .. }) =
+        function.ops.get(load as usize).map(|it| &it.kind)
+    else {
+        return value;
+    };
+    let mut before = function.ops[..load as usize].iter().rev();
+    before
+        .find_map(|op| match op.kind {
+            OpKind::WriteVariable {
+                variable: given,
+                value,
+                ..
+            } if given == variable => Some(value),
+            _ => None,
+        })
+        .unwrap_or(value)
+}
+
+/// Whether a value is what a call in a loop returned last.
+fn is_of_last_turn(function: &Function, value: ValueId) -> bool {
+    let is_made_in_loop = |value: ValueId| matches!(*function.value(value), Value::Call(call) if function.calls[call as usize].many);
+    let value = as_given(function, value);
+    match *function.value(value) {
+        Value::Join(list) => function.list(list).iter().any(|&it| is_made_in_loop(it)),
+        _ => is_made_in_loop(value),
     }
 }
 
