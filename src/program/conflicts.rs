@@ -183,7 +183,7 @@ impl<'a> Places<'a> {
                     }
                     // Of two equal sides, the one without a lock is where to act.
                     let locks = self.records[x as usize].held.len();
-                    let rank = (rank(defect, explicit, self.access(x).access), locks);
+                    let rank = (rank(defect, explicit, self.access(x)), locks);
                     if best.is_none_or(|(known, ..)| rank < known) {
                         best = Some((rank, defect, x, y, explicit));
                     }
@@ -387,8 +387,11 @@ impl<'a> Places<'a> {
         match x.access {
             Access::Advance => Some(Defect::SharedIterator),
             Access::Update if y.access.writes() => {
+                // Another element is another value, unless what is added depends on those there.
+                let adds = y.access == Access::Add || y.adds_computed();
                 if let Slot::Contents | Slot::ContentsOf(_) = x.place.slot
-                    && y.access == Access::Add
+                    && adds
+                    && !x.adds_computed()
                 {
                     return None;
                 }
@@ -659,16 +662,17 @@ fn protection(a: &Record, b: &Record, both_write: bool) -> Protection {
 type Rank = (u32, usize);
 
 /// What goes wrong, for a [`Rank`].
-fn rank(defect: Defect, explicit: bool, access: Access) -> u32 {
+fn rank(defect: Defect, explicit: bool, access: PlaceAccess) -> u32 {
     let base = match defect {
         Defect::PerCallLock => 0,
         Defect::SemaphoreNotAMutex => 1,
         Defect::AsyncLock => 2,
-        Defect::UnguardedWrite => match access {
+        Defect::UnguardedWrite => match access.access {
             Access::Update => 4,
             _ => 6,
         },
         Defect::LazyInit => 5,
+        Defect::LostUpdate if access.adds_computed() => 14,
         Defect::LostUpdate => 7,
         Defect::StaleTest => 8,
         Defect::MismatchedLocks => 9,

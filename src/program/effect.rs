@@ -92,7 +92,7 @@ pub struct PlaceAccess {
     /// What is stored is an object of its own, or an empty container to be filled: two of them
     /// differ. Two results of one computation do not.
     pub identity: bool,
-    /// Of a `CheckThenAct`: the act.
+    /// Of a `CheckThenAct`: the act. Of an `Update` of a container: that it adds what it computed.
     pub acts: Access,
     /// No test matters to it any more: one under a lock that is still held decided about it, or it
     /// comes out the same whatever a test said.
@@ -150,6 +150,11 @@ impl PlaceAccess {
             && !self.constant
             && !self.identity
             && !self.matters_after
+    }
+
+    /// It adds to a container what it computed from the elements that were there.
+    pub fn adds_computed(&self) -> bool {
+        self.access == Access::Update && self.acts == Access::Add
     }
 
     /// The act behind a test adds to a set, where another thread may have added the same.

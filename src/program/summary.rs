@@ -10,6 +10,7 @@
 mod calls;
 mod checks;
 mod composition;
+mod compound;
 mod containers;
 mod libraries;
 mod locks;

@@ -111,6 +111,25 @@ fn container_of(conflict: &Conflict, program: &Program) -> Option<ContainerKind>
     }
 }
 
+/// What a lost update of a container is, and what comes of it: of an element, which messages call
+/// `element`, or of what is added.
+fn lost_update(conflict: &Conflict, program: &Program, element: &str) -> (String, String) {
+    let place = conflict.place;
+    let article = if element.starts_with('e') { "an" } else { "a" };
+    match program.record(conflict.primary).action {
+        Action::Access(access) if access.adds_computed() => (
+            format!(
+                "what is added to `{place}` is computed from what it held before, without a lock"
+            ),
+            "another thread adds in between: what both add starts from the same state".to_owned(),
+        ),
+        _ => (
+            format!("{article} {element} of `{place}` is updated in two steps without a lock"),
+            format!("two threads read the same {element} and one of the updates is lost"),
+        ),
+    }
+}
+
 /// The kind of the container that a store puts together from an old one and a literal, as in
 /// `self.rows = self.rows + [row]`.
 fn rebuilt(function: &Function, range: Range) -> Option<ContainerKind> {

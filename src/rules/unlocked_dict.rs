@@ -1,6 +1,6 @@
 //! The check behind `rules/unlocked-dict.md`; read that page first.
 
-use super::container_of;
+use super::{container_of, lost_update};
 use crate::models::ContainerKind;
 use crate::program::Program;
 use crate::program::conflicts::Defect;
@@ -28,13 +28,13 @@ impl Rule for UnlockedDict {
         });
         for conflict in wanted {
             let primary = program.record(conflict.primary);
-            let place = conflict.place;
+            let (message, consequence) = lost_update(conflict, program, "value");
             report.conflict(
                 conflict,
                 Text {
-                    message: format!("a value of `{place}` is updated in two steps without a lock"),
+                    message,
                     label: describe(primary),
-                    consequence: "two threads read the same value and one of the updates is lost".to_owned(),
+                    consequence,
                     advice: "hold one lock around the whole update, or give each thread a dict of its own and merge them".to_owned(),
                 },
             );

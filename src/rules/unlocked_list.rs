@@ -1,6 +1,6 @@
 //! The check behind `rules/unlocked-list.md`; read that page first.
 
-use super::container_of;
+use super::{container_of, lost_update};
 use crate::models::ContainerKind;
 use crate::program::Program;
 use crate::program::conflicts::Defect;
@@ -43,16 +43,13 @@ impl Rule for UnlockedList {
         });
         for conflict in wanted {
             let primary = program.record(conflict.primary);
-            let place = conflict.place;
+            let (message, consequence) = lost_update(conflict, program, "element");
             report.conflict(
                 conflict,
                 Text {
-                    message: format!(
-                        "an element of `{place}` is updated in two steps without a lock"
-                    ),
+                    message,
                     label: describe(primary),
-                    consequence: "two threads read the same element and one of the updates is lost"
-                        .to_owned(),
+                    consequence,
                     advice: "hold one lock around the whole update".to_owned(),
                 },
             );

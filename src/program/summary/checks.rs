@@ -358,7 +358,7 @@ fn is_loaded_after(function: &Function, index: u32) -> bool {
 }
 
 /// Whether two values of a function are spelled alike.
-fn is_same(function: &Function, a: ValueId, b: ValueId) -> bool {
+pub(super) fn is_same(function: &Function, a: ValueId, b: ValueId) -> bool {
     if a == b {
         return a != ValueId::UNKNOWN;
     }

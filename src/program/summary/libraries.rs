@@ -360,6 +360,12 @@ impl Summaries<'_> {
             {
                 self.drops_lock(walk, index, base);
             }
+            if let Value::Attribute { base, .. } = *walk.function.value(call.callee)
+                && atomicity::method(kind, name.as_str()) == Some(Access::Add)
+                && name.as_str() != "setdefault"
+            {
+                self.adds_computed(walk, index, base, &arguments);
+            }
             let stored = match name.as_str() {
                 "append" | "appendleft" | "add" => arguments.first(),
                 "insert" | "setdefault" => arguments.get(1),

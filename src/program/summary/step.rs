@@ -3,6 +3,8 @@
 #[allow(clippy::wildcard_imports)]
 use super::*;
 
+use super::compound::exchanged_from;
+
 impl Summaries<'_> {
     pub(super) fn step(&mut self, walk: &mut Walk<'_>, index: u32) {
         let function = walk.function;
@@ -77,10 +79,10 @@ impl Summaries<'_> {
             }
             OpKind::ItemWrite {
                 base,
+                key,
                 value,
                 update,
                 slice,
-                ..
             } => {
                 self.special_method(walk, index, base, "__setitem__");
                 let access = match update {
@@ -90,10 +92,12 @@ impl Summaries<'_> {
                 };
                 let from = match update {
                     Update::From(op) => Some(op),
-                    _ => None,
+                    Update::Augmented => None,
+                    Update::Replace => exchanged_from(function, index),
                 };
                 let identity = self.has_identity(walk.frame, value);
                 self.contents_from(walk, index, base, access, from, identity);
+                self.adds_computed(walk, index, base, &[key]);
                 let objects = self.eval.value(walk.frame, base);
                 self.publish_into(walk, objects, value);
             }

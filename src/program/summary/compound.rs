@@ -1,0 +1,126 @@
+//! Compound changes of a container: stores that are one step each, and go together with what was loaded
+//! from the same container before.
+
+#[allow(clippy::wildcard_imports)]
+use super::*;
+
+use super::checks::is_same;
+
+/// How deep a value may be computed from another.
+const DEPTH: u32 = 6;
+
+impl Summaries<'_> {
+    /// An element that is added where what is added was computed from the elements that were there:
+    /// `rows.append(rows[-1] + x)`, `names[len(names)] = name`. To add it is one step, which is
+    /// recorded elsewhere; the two together are an update that another addition spoils.
+    pub(super) fn adds_computed(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        base: ValueId,
+        added: &[ValueId],
+    ) {
+        let function = walk.function;
+        let mut loads = added.iter();
+        let Some(load) = loads.find_map(|&it| loaded_from(function, it, base, 0)) else {
+            return;
+        };
+        // A key that is a value found under another key does not depend on who adds what.
+        let is_item = matches!(function.ops[index as usize].kind, OpKind::ItemWrite { .. });
+        let is_looked_up = matches!(function.ops[load as usize].kind, OpKind::ItemRead { .. });
+        if is_item && is_looked_up {
+            return;
+        }
+        let (before, now) = (self.held_at(walk, load), self.held_at(walk, index));
+        let held = common_sections(&before, &now);
+        for (place, kind) in self.contents_places(walk, base) {
+            // An index into a list does not make it longer.
+            if is_item && !kind.is_some_and(|kind| Access::SetItem.changes_size(kind)) {
+                continue;
+            }
+            let access = PlaceAccess {
+                acts: Access::Add,
+                relies_on: Some(self.at(walk, load)),
+                container: kind,
+                ..PlaceAccess::plain(place, Access::Update)
+            };
+            self.record_held(walk, index, Action::Access(access), Rc::clone(&held));
+        }
+    }
+}
+
+/// The op that loaded what an op stores, where it is another element of the same container that is
+/// itself stored anew: `a[i], a[j] = a[j], a[i]`, at once or by way of a variable.
+pub(super) fn exchanged_from(function: &Function, index: u32) -> Option<u32> {
+    let OpKind::ItemWrite { base, value, .. } = function.ops[index as usize].kind else {
+        return None;
+    };
+    let Value::Item {
+        base: from,
+        key: taken,
+        op: load,
+    } = *function.value(value)
+    else {
+        return None;
+    };
+    let is_stored_anew = |op: &crate::facts::Op| {
+        matches!(op.kind, OpKind::ItemWrite { base: other, key, value, .. }
+            if is_same(function, other, base)
+                && is_same_key(function, key, taken)
+                && matches!(*function.value(value), Value::Item { base: from, .. }
+                    if is_same(function, from, base)))
+    };
+    let others = function.ops.iter().enumerate();
+    let exchanged = is_same(function, from, base)
+        && others
+            .filter(|(at, _)| *at != index as usize)
+            .any(|(_, op)| is_stored_anew(op));
+    (exchanged && load != u32::MAX).then_some(load)
+}
+
+/// Whether two keys are spelled alike, sums such as `i + 1` among them.
+fn is_same_key(function: &Function, a: ValueId, b: ValueId) -> bool {
+    match (function.value(a), function.value(b)) {
+        (Value::Combined(one), Value::Combined(other)) => {
+            let (one, other) = (function.list(*one), function.list(*other));
+            let mut pairs = one.iter().zip(other);
+            one.len() == other.len() && pairs.all(|(&a, &b)| is_same(function, a, b))
+        }
+        _ => is_same(function, a, b),
+    }
+}
+
+/// The op that loaded what a value is computed from, out of a container: an element of it, its size, or
+/// its least or greatest element.
+fn loaded_from(function: &Function, value: ValueId, base: ValueId, depth: u32) -> Option<u32> {
+    if depth > DEPTH {
+        return None;
+    }
+    let within = |list: &List| {
+        let mut parts = function.list(*list).iter();
+        parts.find_map(|&it| loaded_from(function, it, base, depth + 1))
+    };
+    match function.value(value) {
+        Value::Item { base: from, op, .. } if is_same(function, *from, base) => Some(*op),
+        Value::Item { base: from, .. } | Value::Attribute { base: from, .. } => {
+            loaded_from(function, *from, base, depth + 1)
+        }
+        Value::Combined(list) | Value::Join(list) => within(list),
+        Value::Container { elements, .. } => within(elements),
+        Value::Call(index) => {
+            let call = &function.calls[*index as usize];
+            let asks = matches!(function.value(call.callee), Value::Global(name)
+                if matches!(name.as_str(), "len" | "max" | "min" | "sum"));
+            let mut given = function.given(call);
+            if asks && given.any(|it| is_same(function, it, base)) {
+                let mut ops = (0..).zip(&function.ops);
+                return ops
+                    .find(|(_, op)| op.kind == OpKind::Call(*index))
+                    .map(|(at, _)| at);
+            }
+            let mut given = function.given(call);
+            given.find_map(|it| loaded_from(function, it, base, depth + 1))
+        }
+        _ => None,
+    }
+}
