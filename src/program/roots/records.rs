@@ -258,7 +258,7 @@ impl Finder<'_> {
     }
 
     /// Whether a lock is the one that belongs to an object: either there is only one of it, or it
-    /// is reached through the same object of many.
+    /// is reached through the same object of many, or both are parts of one tuple of many.
     fn covers(&self, lock: ObjectId, object: ObjectId) -> bool {
         let eval = &self.summaries.eval;
         let mut current = match eval.arena.get(lock) {
@@ -276,7 +276,7 @@ impl Finder<'_> {
                 let mut of = Some(object);
                 for _ in 0..12 {
                     let Some(owner) = of else { return false };
-                    if owner == it {
+                    if owner == it || self.are_made_together(it, owner) {
                         return true;
                     }
                     of = match eval.arena.get(owner) {
@@ -289,6 +289,38 @@ impl Finder<'_> {
             current = eval.owner(it);
         }
         true
+    }
+
+    /// Whether two objects are made as parts of one tuple, list or dict: `(Lock(), {})`. Whoever has
+    /// one of them from there is taken to have the other from the same.
+    fn are_made_together(&self, a: ObjectId, b: ObjectId) -> bool {
+        let eval = &self.summaries.eval;
+        let (Some(one), Some(other)) = (eval.arena.origin(a), eval.arena.origin(b)) else {
+            return false;
+        };
+        let (
+            Origin::Site { frame, value, .. },
+            Origin::Site {
+                frame: made_by,
+                value: beside,
+                ..
+            },
+        ) = (one, other)
+        else {
+            return false;
+        };
+        if frame != made_by {
+            return false;
+        }
+        let function = self.links.function(eval.arena.frame_of(frame).function);
+        let (a, b) = (made_value(function, value), made_value(function, beside));
+        function.values.iter().any(|it| match it {
+            Value::Container { elements, .. } => {
+                let elements = function.list(*elements);
+                elements.contains(&a) && elements.contains(&b)
+            }
+            _ => false,
+        })
     }
 
     /// Drops what nobody writes, as far as this module can tell: fields and contents of objects
