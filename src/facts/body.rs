@@ -185,6 +185,7 @@ impl<'a> Frame<'a> {
                 is_async: false,
                 is_generator: names.is_generator,
                 left_to_callers: false,
+                orders: false,
                 range: Range { start: 0, end: 0 },
                 name_range: Range { start: 0, end: 0 },
                 code: Packed::default(),

@@ -525,6 +525,8 @@ impl<'a> Walker<'a> {
         };
         let mut parts = vec![self.look(left, inner)];
         let mut before = parts[0];
+        let orders = |op: &CmpOp| matches!(op, CmpOp::Lt | CmpOp::LtE | CmpOp::Gt | CmpOp::GtE);
+        self.frame().function.orders |= ops.iter().any(orders);
         for (op, comparator) in ops.iter().zip(comparators) {
             let value = self.look(comparator, inner);
             if matches!(op, CmpOp::In | CmpOp::NotIn) {
@@ -715,6 +717,13 @@ impl<'a> Walker<'a> {
             }
             other => self.expression(other),
         };
+        let name = match self.get(callee) {
+            Value::Global(name) | Value::Attribute { name, .. } => name.as_str(),
+            _ => "",
+        };
+        if matches!(name, "sorted" | "sort" | "min" | "max" | "id") {
+            self.frame().function.orders = true;
+        }
         if let Expr::Name(it) = &*call.func
             && matches!(it.id.as_str(), "getattr" | "hasattr")
             && call.arguments.args.get(1).is_some_and(names_no_such_test)

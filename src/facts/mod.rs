@@ -418,6 +418,8 @@ pub struct Function {
     /// Its docstring or first comment says that its callers see to threads: they hold a lock, or one
     /// thread alone calls it.
     pub left_to_callers: bool,
+    /// It asks which of two things is less, or sorts.
+    pub orders: bool,
     /// The whole definition.
     pub range: Range,
     /// Its name in the definition.

@@ -194,6 +194,10 @@ pub enum Action {
         may_fail: bool,
         made: Option<At>,
     },
+    /// A lock is waited for while another one of its kind is held, and nothing says which comes first:
+    /// the locks of two objects that are handed in, or two elements of a table.
+    #[allow(missing_docs)]
+    Unordered { lock: ObjectId },
     /// A lock is taken that nobody else can have: made for this call and kept by nobody.
     #[allow(missing_docs)]
     FreshLock { lock: ObjectId },

@@ -78,6 +78,7 @@ pub fn cycles(roots: &[Root], records: &[Record]) -> Vec<Cycle> {
             }
         }
     }
+    found.extend(unordered(roots, records));
     found.sort_by_key(|cycle| {
         cycle
             .acquisitions
@@ -85,6 +86,36 @@ pub fn cycles(roots: &[Root], records: &[Record]) -> Vec<Cycle> {
             .map(|&it| records[it as usize].at)
     });
     found
+}
+
+/// Two threads that each take two locks of one kind, in no fixed order: one circle for each kind.
+fn unordered(roots: &[Root], records: &[Record]) -> Vec<Cycle> {
+    let mut of_kind: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
+    for (index, record) in (0..).zip(records) {
+        if matches!(record.action, Action::Unordered { .. }) {
+            of_kind.entry(record.key).or_default().push(index);
+        }
+    }
+    let meet = |a: u32, b: u32| {
+        let (one, other) = (&records[a as usize], &records[b as usize]);
+        let kind = one.key;
+        parallel(roots, one, other) && !gates(one, other).any(|gate| gate != kind)
+    };
+    let circle = |ways: &Vec<u32>| {
+        let ways = &ways[..ways.len().min(MAX_WITNESSES)];
+        let mut pairs = ways.iter().enumerate().flat_map(|(at, &a)| {
+            let others = ways[at..].iter();
+            others.map(move |&b| (a, b))
+        });
+        let (a, b) = pairs.find(|&(a, b)| meet(a, b))?;
+        let acquisitions = if records[a as usize].at == records[b as usize].at {
+            vec![a]
+        } else {
+            vec![a, b]
+        };
+        Some(cycle(records, acquisitions))
+    };
+    of_kind.values().filter_map(circle).collect()
 }
 
 /// The locks that are held while another one is waited for; none where the wait may end without.
@@ -147,7 +178,7 @@ fn together(roots: &[Root], records: &[Record], steps: &[&[u32]], chosen: &mut V
         let record = &records[candidate as usize];
         let fits = chosen.iter().all(|&other| {
             let other = &records[other as usize];
-            parallel(roots, record, other) && !has_gate(record, other)
+            parallel(roots, record, other) && gates(record, other).next().is_none()
         });
         if !fits {
             continue;
@@ -161,15 +192,15 @@ fn together(roots: &[Root], records: &[Record], steps: &[&[u32]], chosen: &mut V
     false
 }
 
-/// Whether a lock is held around both, so that only one of them is under way at a time.
-fn has_gate(a: &Record, b: &Record) -> bool {
-    a.held.iter().any(|one| {
-        one.mode == Mode::Exclusive
-            && one.unique
-            && b.held
-                .iter()
-                .any(|other| other.key == one.key && other.mode == Mode::Exclusive)
-    })
+/// The locks that are held around both, so that only one of them is under way at a time.
+fn gates(a: &Record, b: &Record) -> impl Iterator<Item = u64> {
+    let excludes = |held: &&Held| held.mode == Mode::Exclusive;
+    a.held
+        .iter()
+        .filter(excludes)
+        .filter(|one| one.unique)
+        .filter(move |one| b.held.iter().filter(excludes).any(|it| it.key == one.key))
+        .map(|gate| gate.key)
 }
 
 /// Turns a circle so that it begins at the smallest place in the source.

@@ -370,4 +370,5 @@ fn same_signature(old: &Function, new: &Function) -> bool {
         && old.decorators == new.decorators
         && (old.is_async, old.is_generator) == (new.is_async, new.is_generator)
         && old.left_to_callers == new.left_to_callers
+        && old.orders == new.orders
 }

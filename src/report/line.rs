@@ -70,6 +70,7 @@ fn action(program: &Program, record: &Record) -> String {
             return one_line(&format!("`{}`: {done}{held}; by {root}", record.words));
         }
         Action::Acquire { .. } => format!("takes `{}`", record.words),
+        Action::Unordered { .. } => format!("takes a second `{}` in no fixed order", record.words),
         Action::FreshLock { .. } => "takes a lock that is made for this call".to_owned(),
         Action::Block { what, .. } => format!("waits for {what}"),
         Action::Callback { what } => format!("calls `{what}`, which somebody else supplied"),

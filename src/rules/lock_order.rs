@@ -2,6 +2,7 @@
 
 use super::seen_from;
 use crate::program::Program;
+use crate::program::effect::{Action, At};
 use crate::program::roots::Record;
 use crate::rule::{Reporter, Rule, Text};
 
@@ -47,6 +48,10 @@ impl Rule for LockOrder {
             if let Some(assumed) = others.iter().find(|it| !program.root_of(it).explicit) {
                 shown.root = assumed.root;
             }
+            if let Action::Unordered { .. } = first.action {
+                report_unordered(report, &shown, first, related, &records);
+                continue;
+            }
             let circle: Vec<String> = records.iter().map(|it| format!("`{}`", it.words)).collect();
             report.record(
                 &shown,
@@ -69,4 +74,31 @@ impl Rule for LockOrder {
             );
         }
     }
+}
+
+/// Two of a kind, each taken first by some thread.
+fn report_unordered(
+    report: &mut Reporter<'_>,
+    shown: &Record,
+    first: &Record,
+    related: Vec<(At, String)>,
+    records: &[&Record],
+) {
+    let lock = first.words;
+    report.record(
+        shown,
+        Text {
+            message: format!("two of `{lock}` are taken in no fixed order"),
+            label: format!("a second `{lock}` is taken here while one is held"),
+            consequence: "two threads that start from opposite sides each hold the lock that the other \
+                          waits for, for ever"
+                .to_owned(),
+            advice: "sort the two, by `id()` or a number of their own, and take the smaller one first; or \
+                     hold one lock around both"
+                .to_owned(),
+        },
+        lock.to_string(),
+        related,
+        records,
+    );
 }

@@ -36,6 +36,7 @@ impl Finder<'_> {
                 (self.key(lock), self.object_words(lock), Some(lock))
             }
             Action::FreshLock { lock: object }
+            | Action::Unordered { lock: object }
             | Action::DroppedLock { table: object }
             | Action::LoopOnly { object, .. }
             | Action::Unsafe { object, .. }

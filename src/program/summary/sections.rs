@@ -1,5 +1,6 @@
 //! Critical sections: taking locks, entering contexts and leaving them.
 
+use super::checks::is_same;
 #[allow(clippy::wildcard_imports)]
 use super::*;
 
@@ -39,7 +40,7 @@ impl Summaries<'_> {
     }
 
     /// Whether the `acquire` call at an op's place can return without the lock.
-    fn may_fail(&self, walk: &Walk<'_>, index: u32) -> bool {
+    pub(super) fn may_fail(&self, walk: &Walk<'_>, index: u32) -> bool {
         let range = walk.function.ops[index as usize].range;
         walk.function.ops[..index as usize]
             .iter()
@@ -118,6 +119,59 @@ impl Summaries<'_> {
                 self.acquire_in_with(walk, index, held);
             }
         }
+        self.take_another(walk, index, context, region);
+    }
+
+    /// Records that a lock is waited for while another one of its kind is held, unless somebody sees
+    /// to their order.
+    pub(super) fn take_another(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        taken: ValueId,
+        region: u32,
+    ) {
+        let function = walk.function;
+        let held = &function.held[function.ops[index as usize].held as usize];
+        if held.is_empty() || !is_one_of_some(function, taken) || self.is_ordered(walk) {
+            return;
+        }
+        for other in held.iter().filter(|it| it.region != region) {
+            let alike = is_one_of_some(function, other.lock)
+                && !is_same(function, other.lock, taken)
+                && is_alike(function, other.lock, taken);
+            if !alike {
+                continue;
+            }
+            let held = self.eval.value(walk.frame, other.lock);
+            let taken = self.eval.value(walk.frame, taken);
+            let (kinds, both) = (
+                self.eval.arena.members(held),
+                self.eval.arena.members(taken),
+            );
+            let is_known = |&it: &ObjectId| matches!(self.eval.arena.get(it), Object::Foreign(..));
+            // What is handed in beside the object itself is taken for another one like it.
+            if let Some(&lock) = kinds.first()
+                && kinds.iter().all(is_known)
+                && (both == kinds || both.is_empty())
+            {
+                self.record(walk, index, Action::Unordered { lock });
+                return;
+            }
+        }
+    }
+
+    /// Whether the function or one of its module that calls it compares or sorts.
+    fn is_ordered(&self, walk: &Walk<'_>) -> bool {
+        let name = walk.function.name;
+        let calls_it = |function: &Function| {
+            function.calls.iter().any(|call| {
+                matches!(*function.value(call.callee),
+                    Value::Global(called) | Value::Attribute { name: called, .. } if called == name)
+            })
+        };
+        let functions = &self.eval.links.module(walk.function_id.module).functions;
+        walk.function.orders || functions.iter().any(|it| it.orders && calls_it(it))
     }
 
     /// `with lock:` the op that enters already counts the lock as held; it is taken by whoever
@@ -143,5 +197,37 @@ impl Summaries<'_> {
                 walk.extra_held = before;
             }
         }
+    }
+}
+
+/// Whether a lock is that of one of some objects which a function is handed or looks up.
+fn is_one_of_some(function: &Function, lock: ValueId) -> bool {
+    let owner = match *function.value(lock) {
+        Value::Attribute { base, .. } => base,
+        _ => lock,
+    };
+    matches!(
+        function.value(owner),
+        Value::Parameter(_) | Value::Item { .. }
+    )
+}
+
+/// Whether two locks are found the same way: the same attribute of what is handed in, or elements of
+/// one table.
+fn is_alike(function: &Function, a: ValueId, b: ValueId) -> bool {
+    match (function.value(a), function.value(b)) {
+        (
+            Value::Attribute { base, name, .. },
+            Value::Attribute {
+                base: other,
+                name: same,
+                ..
+            },
+        ) => name == same && is_alike(function, *base, *other),
+        (Value::Item { base, .. }, Value::Item { base: other, .. }) => {
+            is_same(function, *base, *other)
+        }
+        (Value::Parameter(_), Value::Parameter(_)) => true,
+        _ => false,
     }
 }

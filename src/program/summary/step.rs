@@ -129,6 +129,9 @@ impl Summaries<'_> {
                 for held in self.locks_of(walk.frame, lock, region) {
                     self.acquire(walk, index, held, region);
                 }
+                if !self.may_fail(walk, index) {
+                    self.take_another(walk, index, lock, region);
+                }
             }
             OpKind::Release { lock } => {
                 let set = self.eval.value(walk.frame, lock);
