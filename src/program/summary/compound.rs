@@ -6,6 +6,9 @@ use super::*;
 
 use super::checks::is_same;
 
+/// What an attribute is called whose name only the run knows.
+const UNNAMED: &str = "<attribute>";
+
 /// How deep a value may be computed from another.
 const DEPTH: u32 = 6;
 
@@ -22,7 +25,7 @@ impl Summaries<'_> {
     ) {
         let function = walk.function;
         let mut loads = added.iter();
-        let Some(load) = loads.find_map(|&it| loaded_from(function, it, base, 0)) else {
+        let Some(load) = loads.find_map(|&it| loaded_from(function, it, base)) else {
             return;
         };
         // A key that is a value found under another key does not depend on who adds what.
@@ -45,6 +48,23 @@ impl Summaries<'_> {
                 ..PlaceAccess::plain(place, Access::Update)
             };
             self.record_held(walk, index, Action::Access(access), Rc::clone(&held));
+        }
+    }
+
+    /// `setattr(object, name, getattr(object, name) + n)`. Which attribute that is only the run knows:
+    /// it is taken to be the same for all who come by way of the function.
+    pub(super) fn update_by_name(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        object: ValueId,
+        value: ValueId,
+        load: u32,
+    ) {
+        let objects = self.eval.value(walk.frame, object);
+        let name = Name::new(UNNAMED);
+        for object in self.eval.arena.members(objects).to_vec() {
+            self.write(walk, index, object, name, value, Update::From(load));
         }
     }
 }
@@ -92,35 +112,82 @@ fn is_same_key(function: &Function, a: ValueId, b: ValueId) -> bool {
 
 /// The op that loaded what a value is computed from, out of a container: an element of it, its size, or
 /// its least or greatest element.
-fn loaded_from(function: &Function, value: ValueId, base: ValueId, depth: u32) -> Option<u32> {
-    if depth > DEPTH {
-        return None;
-    }
-    let within = |list: &List| {
-        let mut parts = function.list(*list).iter();
-        parts.find_map(|&it| loaded_from(function, it, base, depth + 1))
-    };
-    match function.value(value) {
-        Value::Item { base: from, op, .. } if is_same(function, *from, base) => Some(*op),
-        Value::Item { base: from, .. } | Value::Attribute { base: from, .. } => {
-            loaded_from(function, *from, base, depth + 1)
-        }
-        Value::Combined(list) | Value::Join(list) => within(list),
-        Value::Container { elements, .. } => within(elements),
+fn loaded_from(function: &Function, value: ValueId, base: ValueId) -> Option<u32> {
+    computed_from(function, value, 0, &|part| match part {
+        Value::Item { base: from, op, .. } => is_same(function, *from, base).then_some(*op),
         Value::Call(index) => {
             let call = &function.calls[*index as usize];
             let asks = matches!(function.value(call.callee), Value::Global(name)
                 if matches!(name.as_str(), "len" | "max" | "min" | "sum"));
             let mut given = function.given(call);
-            if asks && given.any(|it| is_same(function, it, base)) {
-                let mut ops = (0..).zip(&function.ops);
-                return ops
-                    .find(|(_, op)| op.kind == OpKind::Call(*index))
-                    .map(|(at, _)| at);
-            }
-            let mut given = function.given(call);
-            given.find_map(|it| loaded_from(function, it, base, depth + 1))
+            (asks && given.any(|it| is_same(function, it, base)))
+                .then(|| op_of(function, *index))
+                .flatten()
+        }
+        _ => None,
+    })
+}
+
+/// The op of `getattr(object, attribute)` that a value is computed from.
+pub(super) fn got_from(
+    function: &Function,
+    value: ValueId,
+    object: ValueId,
+    attribute: ValueId,
+) -> Option<u32> {
+    // To put back what was there is not to compute from it.
+    let from = computed_from(function, value, 0, &|part| {
+        let Value::Call(index) = part else {
+            return None;
+        };
+        let call = &function.calls[*index as usize];
+        let is_getattr = matches!(function.value(call.callee), Value::Global(name)
+            if name.as_str() == "getattr");
+        let is_it = is_getattr
+            && matches!(*function.list(call.arguments), [of, named, ..]
+                if is_same(function, of, object) && is_same(function, named, attribute));
+        is_it.then(|| op_of(function, *index)).flatten()
+    });
+    from.filter(|&it| !is_result(function, value, it))
+}
+
+/// Whether a value is what the call of an op returns.
+fn is_result(function: &Function, value: ValueId, op: u32) -> bool {
+    matches!(function.value(value), Value::Call(call)
+        if function.ops[op as usize].kind == OpKind::Call(*call))
+}
+
+/// The first answer about a value or what it is computed from.
+fn computed_from(
+    function: &Function,
+    value: ValueId,
+    depth: u32,
+    load: &dyn Fn(&Value) -> Option<u32>,
+) -> Option<u32> {
+    if depth > DEPTH {
+        return None;
+    }
+    let part = function.value(value);
+    if let Some(found) = load(part) {
+        return Some(found);
+    }
+    let further = |it: ValueId| computed_from(function, it, depth + 1, load);
+    match part {
+        Value::Item { base, .. } | Value::Attribute { base, .. } => further(*base),
+        Value::Combined(list) | Value::Join(list) | Value::Container { elements: list, .. } => {
+            function.list(*list).iter().copied().find_map(further)
+        }
+        Value::Call(index) => {
+            let call = &function.calls[*index as usize];
+            function.given(call).find_map(further)
         }
         _ => None,
     }
+}
+
+/// The op that makes a call.
+fn op_of(function: &Function, call: u32) -> Option<u32> {
+    let mut ops = (0..).zip(&function.ops);
+    ops.find(|(_, op)| op.kind == OpKind::Call(call))
+        .map(|(at, _)| at)
 }

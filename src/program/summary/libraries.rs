@@ -3,6 +3,8 @@
 #[allow(clippy::wildcard_imports)]
 use super::*;
 
+use super::compound::got_from;
+
 impl Summaries<'_> {
     pub(super) fn external_call(
         &mut self,
@@ -61,11 +63,17 @@ impl Summaries<'_> {
                     && let Value::Constant(Constant::Text(Some(attribute))) =
                         *walk.function.value(attribute)
                 {
+                    let load = got_from(walk.function, value, object, arguments[1]);
+                    let update = load.map_or(Update::Replace, Update::From);
                     let objects = self.eval.value(walk.frame, object);
                     for object in self.eval.arena.members(objects).to_vec() {
-                        self.write(walk, index, object, attribute, value, Update::Replace);
+                        self.write(walk, index, object, attribute, value, update);
                     }
                     self.publish_into(walk, objects, value);
+                } else if let [object, attribute, value] = arguments[..]
+                    && let Some(load) = got_from(walk.function, value, object, attribute)
+                {
+                    self.update_by_name(walk, index, object, value, load);
                 } else if let [object, ..] = arguments[..] {
                     self.special_method(walk, index, object, "__setattr__");
                 }

@@ -301,14 +301,25 @@ impl Summaries<'_> {
     }
 }
 
-/// The parameter that an op uses as the key of an element.
+/// The parameter that an op uses as the key of an element, or as the name of an attribute. An element
+/// that goes to another place is not kept under one key.
 fn key_parameter(function: &Function, index: u32) -> Option<u16> {
-    let (OpKind::ItemRead { key, .. }
-    | OpKind::ItemWrite { key, .. }
-    | OpKind::ItemDelete { key, .. }
-    | OpKind::Contains { key, .. }) = function.ops[index as usize].kind
-    else {
-        return None;
+    let key = match function.ops[index as usize].kind {
+        OpKind::ItemWrite { .. } if exchanged_from(function, index).is_some() => return None,
+        OpKind::ItemRead { key, .. }
+        | OpKind::ItemWrite { key, .. }
+        | OpKind::ItemDelete { key, .. }
+        | OpKind::Contains { key, .. } => key,
+        OpKind::Call(call) => {
+            let call = &function.calls[call as usize];
+            match (function.value(call.callee), function.list(call.arguments)) {
+                (Value::Global(name), &[_, attribute, _]) if name.as_str() == "setattr" => {
+                    attribute
+                }
+                _ => return None,
+            }
+        }
+        _ => return None,
     };
     match *function.value(key) {
         Value::Parameter(at) => Some(at),
