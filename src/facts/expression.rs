@@ -743,6 +743,19 @@ impl<'a> Walker<'a> {
             .is_some_and(Expr::is_starred_expr);
         let mut keywords = Vec::new();
         for keyword in &call.arguments.keywords {
+            // `f(**{"name": value})` is `f(name=value)`.
+            if keyword.arg.is_none()
+                && let Expr::Dict(dict) = &keyword.value
+            {
+                for item in &dict.items {
+                    let key = item.key.as_ref().map(|it| (it, self.expression(it)));
+                    let value = self.expression(&item.value);
+                    if let Some((Expr::StringLiteral(name), _)) = key {
+                        keywords.push((Name::new(name.value.to_str()), value));
+                    }
+                }
+                continue;
+            }
             let value = self.expression(&keyword.value);
             if let Some(name) = &keyword.arg {
                 keywords.push((self.name(name), value));

@@ -123,6 +123,16 @@ pub enum Passing {
     Element,
 }
 
+/// Which methods of an object run on a thread that it is handed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Methods {
+    /// Those that [`ClassModel::overrides`] lists for its class.
+    Overridden,
+    /// All public ones.
+    Public,
+}
+
 /// A call that makes another thread run one of its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -130,9 +140,15 @@ pub struct Spawn {
     /// Position of the callable, `self` not counted.
     #[serde(default)]
     pub target: Option<usize>,
-    /// Keyword of the callable.
+    /// Keyword of the callable; `*` stands for all keywords.
     #[serde(default)]
     pub keyword: Option<String>,
+    /// The argument is no callable but an object, of which these methods run there.
+    #[serde(default)]
+    pub methods: Option<Methods>,
+    /// Where a method is decorated: all calls are of one object.
+    #[serde(default)]
+    pub one_object: bool,
     /// How its arguments are passed.
     #[serde(default)]
     pub passing: Passing,
@@ -150,6 +166,9 @@ pub struct Spawn {
     /// never in parallel with one another.
     #[serde(default)]
     pub shares_thread: bool,
+    /// That thread is the one of an event loop, which runs coroutines as well.
+    #[serde(default)]
+    pub event_loop: bool,
     /// Only plain functions run there; a coroutine function stays on the event loop.
     #[serde(default)]
     pub sync_only: bool,
@@ -161,6 +180,14 @@ pub struct Spawn {
     /// `--pool=threads`): it counts as an assumed caller.
     #[serde(default)]
     pub assumed: bool,
+    /// Settings of which one, anywhere in the program, makes an assumed thread a certain one:
+    /// `key=value` is a keyword, attribute or variable that is given this string or `True`,
+    /// `name()` a call, and anything that begins with a dash a string.
+    #[serde(default)]
+    pub certain_if: Vec<String>,
+    /// Settings without which, in the same module, there is no such thread.
+    #[serde(default)]
+    pub only_if: Vec<String>,
     /// Name of this kind of thread in messages, such as "pool worker".
     pub runs_as: String,
 }
@@ -228,6 +255,10 @@ pub struct CallModel {
     /// Target from which `iterates` and `mutates` are one step, such as "3.14t".
     #[serde(default)]
     pub atomic_from: Option<String>,
+    /// It starts the thread that runs what was assigned to attributes of its object: see
+    /// [`ClassModel::assigned`].
+    #[serde(default)]
+    pub starts_assigned: bool,
     /// Positions of handler classes that it makes live: see [`ClassModel::served`].
     #[serde(default)]
     pub serves: Vec<usize>,
@@ -290,6 +321,9 @@ pub struct Override {
     /// Whether there are such threads depends on how the program is deployed.
     #[serde(default)]
     pub assumed: bool,
+    /// See [`Spawn::certain_if`].
+    #[serde(default)]
+    pub certain_if: Vec<String>,
     /// Name of this kind of thread in messages.
     pub runs_as: String,
 }
@@ -361,7 +395,12 @@ pub struct ClassModel {
     /// Its methods.
     #[serde(default)]
     pub method: BTreeMap<String, CallModel>,
-    /// Methods that subclasses override and the library calls from other threads.
+    /// Attributes to which callables are assigned that run on other threads from the call of a
+    /// method on that [`CallModel::starts_assigned`].
+    #[serde(default)]
+    pub assigned: BTreeMap<String, Spawn>,
+    /// Methods that subclasses override and the library calls from other threads; `*` stands for all
+    /// public ones.
     #[serde(default)]
     pub overrides: BTreeMap<String, Override>,
     /// `overrides` hold only for subclasses that are handed to a call that [`CallModel::serves`]
@@ -386,6 +425,9 @@ pub struct ModelFile {
     /// Functions and decorators by canonical name.
     #[serde(default)]
     pub function: BTreeMap<String, CallModel>,
+    /// Endings of the names of classes that tools generate, to the class that stands for them.
+    #[serde(default)]
+    pub ending: BTreeMap<String, String>,
     /// Module-level objects of libraries by canonical name, to the class they are of
     /// (`os.environ`, `flask.g`).
     #[serde(default)]
@@ -402,6 +444,7 @@ pub struct Models {
     aliases: FxHashMap<String, String>,
     classes: FxHashMap<String, ClassModel>,
     functions: FxHashMap<String, CallModel>,
+    endings: FxHashMap<String, String>,
     objects: FxHashMap<String, String>,
     rebindings: FxHashMap<String, String>,
     /// Changes whenever the contents do; part of every cache key.
@@ -431,6 +474,7 @@ impl Models {
         self.aliases.extend(file.alias);
         self.classes.extend(file.class);
         self.functions.extend(file.function);
+        self.endings.extend(file.ending);
         self.objects.extend(file.object);
         self.rebindings.extend(file.rebinding);
         self.hash = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), self.hash);
@@ -461,7 +505,9 @@ impl Models {
             .map(|thread| thread.start.as_str());
         let methods = self.classes.values().flat_map(|class| &class.method);
         let spawning = methods
-            .filter(|(_, model)| model.spawns.iter().any(|spawn| !spawn.interrupt))
+            .filter(|(_, model)| {
+                model.starts_assigned || model.spawns.iter().any(|spawn| !spawn.interrupt)
+            })
             .map(|(name, _)| name.as_str());
         let functions = self
             .functions
@@ -489,6 +535,31 @@ impl Models {
         functions
             .chain(aliases.map(|(alias, _)| alias))
             .map(|name| name.rsplit('.').next().unwrap_or(name))
+    }
+
+    /// Every way in which a program may start threads, as models tell.
+    fn spawns(&self) -> impl Iterator<Item = &Spawn> {
+        let classes = self.classes.values();
+        let assigned = classes.clone().flat_map(|class| class.assigned.values());
+        let methods = classes.flat_map(|class| class.method.values());
+        let calls = methods.chain(self.functions.values());
+        assigned.chain(calls.flat_map(|call| call.spawns.iter().chain(&call.decorated_runs)))
+    }
+
+    /// Settings that decide which threads there are: see [`Spawn::certain_if`].
+    pub fn settings(&self) -> impl Iterator<Item = &str> {
+        let spawns = self.spawns();
+        let spawns = spawns.flat_map(|it| it.certain_if.iter().chain(&it.only_if));
+        let overrides = self.classes.values().flat_map(|it| it.overrides.values());
+        spawns
+            .chain(overrides.flat_map(|it| &it.certain_if))
+            .map(String::as_str)
+    }
+
+    /// The class whose model stands for a generated class of this name.
+    pub fn standing_for(&self, name: &str) -> Option<&str> {
+        let mut endings = self.endings.iter();
+        endings.find_map(|(ending, class)| name.ends_with(ending.as_str()).then_some(&**class))
     }
 
     /// Last names of all classes.

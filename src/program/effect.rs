@@ -337,6 +337,8 @@ pub struct Spawn {
     pub interrupt: bool,
     /// Such threads never run beside one another.
     pub serial: bool,
+    /// They are run by an event loop.
+    pub on_loop: bool,
     /// Whether there is such a thread is an assumption.
     pub assumed: bool,
     /// Locks held at the start.

@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::interface::{ClassNames, Face, internal_classes};
 use super::object::{ClassId, FunctionId, ModuleIndex};
+use super::settings::Settings;
 use super::sharing::classes_by_thread;
 use super::touching::{Hints, hints, rewritten_names, touching_functions};
 use crate::facts::{Class, Function, Grouped, ModuleFacts, OpKind, Value, ValueId, Variable};
@@ -94,6 +95,8 @@ pub struct Table {
     kept_calls: Vec<(u32, ValueId)>,
     /// It names a server that runs its handlers on threads.
     serves: bool,
+    /// What it sets that decides which threads there are, as models spell it; sorted.
+    settings: Vec<Name>,
     /// It names a function that asks about the GIL or counts on it.
     names_gil: bool,
     /// It imports something that is about threads.
@@ -113,6 +116,8 @@ pub struct Names {
     pub spawning: FxHashSet<Name>,
     /// Servers that run their handlers on threads.
     pub serving: FxHashSet<Name>,
+    /// What decides which threads there are.
+    pub settings: Settings,
     /// Classes of locks.
     pub locks: FxHashSet<Name>,
     /// All classes that models describe.
@@ -129,6 +134,7 @@ impl Names {
         Self {
             spawning: models.spawning_names().map(Name::new).collect(),
             serving: models.serving_names().map(Name::new).collect(),
+            settings: Settings::new(models),
             locks: models.lock_names().map(Name::new).collect(),
             classes: models.class_names().map(Name::new).collect(),
             gil: models.gil_names().map(Name::new).collect(),
@@ -170,6 +176,7 @@ impl Table {
                 table.knows_threads |= is_about_threads(module.as_str());
             }
         }
+        table.settings = names.settings.made_in(facts);
         table.hints = hints(facts, &names.spawning);
         table.by_thread = classes_by_thread(facts);
         table.collect_stores(module, facts);
@@ -470,6 +477,21 @@ impl Links {
     /// Whether the project names a server that runs its handlers on threads.
     pub fn is_served_by_threads(&self) -> bool {
         self.tables.iter().any(|it| it.serves)
+    }
+
+    /// Whether any module makes a setting of this name.
+    pub fn is_set(&self, setting: Name) -> bool {
+        self.tables.iter().any(|it| it.settings.contains(&setting))
+    }
+
+    /// Whether a module makes a setting of this name.
+    pub fn is_set_in(&self, module: ModuleIndex, setting: Name) -> bool {
+        self.table(module).settings.contains(&setting)
+    }
+
+    /// All modules make the same settings.
+    pub(super) fn sets_the_same_as(&self, other: &Self) -> bool {
+        self.agrees_with(other, |one, other| one.settings == other.settings)
     }
 
     /// A module that runs when it is imported: with `if __name__ == "__main__"`, or with a body

@@ -132,6 +132,7 @@ impl Changes {
             && last.models == models
             && last.links.has_paths_of(&links.modules)
             && last.links.shows_as_much_as(links)
+            && last.links.sets_the_same_as(links)
             && last.links.is_served_by_threads() == links.is_served_by_threads();
         if !comparable {
             return None;

@@ -19,6 +19,7 @@ mod phases;
 pub mod queries;
 pub mod reading;
 pub mod roots;
+mod settings;
 pub mod sharing;
 pub mod summary;
 mod sync_order;

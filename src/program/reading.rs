@@ -192,6 +192,16 @@ impl<'p> Reading<'p> {
         self.links.is_served_by_threads()
     }
 
+    /// As [`Links::is_set`].
+    pub fn is_set(self, setting: Name) -> bool {
+        self.links.is_set(setting)
+    }
+
+    /// As [`Links::is_set_in`].
+    pub fn is_set_in(self, module: ModuleIndex, setting: Name) -> bool {
+        self.links.is_set_in(module, setting)
+    }
+
     /// As [`Links::is_program`].
     pub fn is_program(self, module: ModuleIndex) -> bool {
         self.reads.note(body(FunctionId { module, index: 0 }));

@@ -68,6 +68,8 @@ pub struct Root {
     pub once: bool,
     /// All such roots share one thread.
     pub serial: bool,
+    /// That thread is the one of an event loop.
+    pub on_loop: bool,
     /// Tree it belongs to, unique in the program.
     pub entry: u64,
     /// Entries that use one object: the class they belong to.
@@ -204,6 +206,7 @@ struct Entry {
     runs_as: &'static str,
     distinct_self: Option<ObjectId>,
     serial: bool,
+    on_loop: bool,
     interrupt: bool,
     entered: bool,
     spawn: Option<At>,
@@ -228,6 +231,7 @@ impl Entry {
             runs_as: "caller",
             distinct_self: None,
             serial: is_async,
+            on_loop: is_async,
             interrupt: false,
             entered: false,
             spawn: None,

@@ -424,6 +424,10 @@ impl<'p> Summaries<'p> {
 
 #[derive(Default)]
 struct SpawnArguments {
+    /// What to wait for.
+    handles: Vec<ObjectId>,
+    /// The object whose method starts the thread.
+    receiver: Option<ObjectId>,
     callables: Vec<ObjectId>,
     arguments: Vec<SetId>,
     distinct: Vec<ObjectId>,

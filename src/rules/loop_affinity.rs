@@ -60,7 +60,7 @@ impl Rule for LoopAffinity {
 /// make the object itself.
 fn is_elsewhere(program: &Program, record: &Record) -> bool {
     let root = program.root_of(record);
-    if root.kind != RootKind::Thread || root.interrupt || root.serial || record.own {
+    if root.kind != RootKind::Thread || root.interrupt || root.on_loop || record.own {
         return false;
     }
     // The method is itself what the thread runs: `Timer(1, task.cancel)`.

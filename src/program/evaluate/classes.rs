@@ -101,11 +101,12 @@ impl<'p> Evaluator<'p> {
     /// The models of a library class and of those it extends, nearest first.
     pub fn class_models(&mut self, name: Name) -> Rc<[&'p ClassModel]> {
         let models = self.models;
-        Rc::clone(
-            self.class_models
-                .entry(name)
-                .or_insert_with(|| models.lineage(name.as_str()).collect()),
-        )
+        Rc::clone(self.class_models.entry(name).or_insert_with(|| {
+            let name = name.as_str();
+            let known = models.class(name).map(|_| name);
+            let name = known.or_else(|| models.standing_for(name)).unwrap_or(name);
+            models.lineage(name).collect()
+        }))
     }
 
     /// The models that apply to a class of the program through the library classes it extends.
@@ -116,6 +117,24 @@ impl<'p> Evaluator<'p> {
             models.extend(self.class_models(name).iter().copied());
         }
         models
+    }
+
+    /// Names of the public methods of a class and its bases.
+    pub fn public_methods(&mut self, class: ClassId) -> Vec<Name> {
+        let lineage = self.lineage(class);
+        let mut names = Vec::new();
+        for &owner in &lineage.order {
+            let facts = self.links.module(owner.module);
+            let methods = self.links.class(owner).methods.iter();
+            names.extend(
+                methods
+                    .map(|&index| facts.functions[index as usize].name)
+                    .filter(|name| !name.as_str().starts_with('_')),
+            );
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The models of whatever class an object is of.

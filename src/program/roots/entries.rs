@@ -133,6 +133,13 @@ impl Finder<'_> {
                     targets.iter().any(|target| self.starts_thread(target))
                 }
                 Value::Attribute { name, .. } => self.shared.spawning.contains(name),
+                Value::Global(name) | Value::Imported { name, .. }
+                    if self.shared.spawning.contains(name) =>
+                {
+                    let frame = self.summaries.eval.module_frame(self.module);
+                    let targets = self.summaries.eval.targets(frame, index);
+                    targets.iter().any(|target| self.starts_thread(target))
+                }
                 _ => false,
             })
     }
@@ -195,6 +202,13 @@ impl Finder<'_> {
         }
     }
 
+    /// Whether the program makes one of some settings.
+    fn is_certain(&self, settings: &[String]) -> bool {
+        settings
+            .iter()
+            .any(|setting| self.links.is_set(Name::new(setting)))
+    }
+
     /// Functions that a framework runs on its threads: decorated handlers, overridden methods.
     fn framework_entries(&mut self, entries: &mut Vec<Entry>) {
         let facts = self.links.module(self.module);
@@ -214,13 +228,20 @@ impl Finder<'_> {
                 if spawn.sync_only && function.is_async {
                     continue;
                 }
-                let entry_frame = self.summaries.eval.generic_frame(id, None);
+                let class = self.links.enclosing_class(id).filter(|_| spawn.one_object);
+                let receiver = class.map(|class| {
+                    let origin = Origin::Assumed { shared: true };
+                    let object = Object::Instance(class, origin);
+                    self.summaries.eval.arena.object(object)
+                });
+                let entry_frame = self.summaries.eval.generic_frame(id, receiver);
                 entries.push(Entry {
                     kind: RootKind::Thread,
                     many: spawn.threads == Threads::Many && !spawn.shares_thread,
-                    explicit: !spawn.assumed,
+                    explicit: !spawn.assumed || self.is_certain(&spawn.certain_if),
                     runs_as: Name::new(&spawn.runs_as).as_str(),
                     serial: spawn.shares_thread,
+                    on_loop: spawn.event_loop,
                     spawn: Some(At {
                         function: id,
                         range: function.name_range,
@@ -239,8 +260,15 @@ impl Finder<'_> {
                 if model.served && !self.links.is_served_by_threads() {
                     continue;
                 }
-                for (method, how) in &model.overrides {
-                    let Some(id) = self.summaries.eval.own_method(class, Name::new(method)) else {
+                let overrides = model.overrides.iter().flat_map(|(method, how)| {
+                    let names = match method.as_str() {
+                        "*" => self.summaries.eval.public_methods(class),
+                        method => vec![Name::new(method)],
+                    };
+                    names.into_iter().map(move |name| (name, how))
+                });
+                for (method, how) in overrides.collect::<Vec<_>>() {
+                    let Some(id) = self.summaries.eval.own_method(class, method) else {
                         continue;
                     };
                     let function = self.links.function(id);
@@ -257,7 +285,9 @@ impl Finder<'_> {
                     entries.push(Entry {
                         kind: RootKind::Thread,
                         many: how.threads == Threads::Many,
-                        explicit: !how.assumed,
+                        // One thread calls them all.
+                        serial: how.threads == Threads::One,
+                        explicit: !how.assumed || self.is_certain(&how.certain_if),
                         runs_as: Name::new(&how.runs_as).as_str(),
                         distinct_self: how.own_object.then_some(object),
                         spawn: Some(At {

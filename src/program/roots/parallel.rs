@@ -20,7 +20,7 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
     }
     // What an event loop uses belongs to it: whoever else is assumed to call is assumed to be on it.
     let assumed = |root: &Root| root.kind != RootKind::Thread && !root.explicit;
-    if (one.serial && assumed(other)) || (other.serial && assumed(one)) {
+    if (one.on_loop && assumed(other)) || (other.on_loop && assumed(one)) {
         return false;
     }
     // However often: each waits its turn on the thread they share.

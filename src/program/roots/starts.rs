@@ -94,7 +94,9 @@ impl Finder<'_> {
     /// Whether a call of a library starts a thread.
     pub(super) fn starts_thread(&mut self, target: &Target) -> bool {
         let eval = &mut self.summaries.eval;
-        let starts = |model: &CallModel| model.spawns.iter().any(|spawn| !spawn.interrupt);
+        let starts = |model: &CallModel| {
+            model.starts_assigned || model.spawns.iter().any(|spawn| !spawn.interrupt)
+        };
         match *target {
             Target::External(name) => eval.models.function(name.as_str()).is_some_and(starts),
             Target::Method(receiver, name) => eval.models_of(receiver).iter().any(|model| {

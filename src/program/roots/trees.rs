@@ -53,6 +53,7 @@ impl Finder<'_> {
             once: entry.group.is_some()
                 && phases::begins_or_ends(self.links.function(entry.function).name.as_str()),
             serial: entry.serial,
+            on_loop: entry.on_loop,
             entry: tree,
             group: entry.group,
             callers: entry.callers,
@@ -115,6 +116,7 @@ impl Finder<'_> {
             entered: false,
             once: false,
             serial: spawn.serial,
+            on_loop: spawn.on_loop,
             entry: tree,
             group: entry.group,
             callers: entry.callers,

@@ -501,6 +501,11 @@ impl Summaries<'_> {
             );
         }
         let model = models.iter().find_map(|model| model.method.get(text));
+        if model.is_some_and(|it| it.starts_assigned) {
+            for class in models.iter().filter(|it| !it.assigned.is_empty()) {
+                self.start_assigned(walk, index, receiver, class);
+            }
+        }
         if let Some(model) = model {
             self.modelled_call(walk, index, call_index, model, Some(receiver), name);
         }

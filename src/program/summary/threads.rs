@@ -125,6 +125,7 @@ impl Summaries<'_> {
             worker: None,
             interrupt: false,
             serial: false,
+            on_loop: false,
             assumed: false,
             held,
             once: starts_once(walk.function, index),
@@ -445,7 +446,6 @@ impl Summaries<'_> {
         model: &crate::models::Spawn,
         receiver: Option<ObjectId>,
     ) {
-        use crate::models::Passing;
         if let Some(receiver) = receiver
             && self
                 .eval
@@ -463,9 +463,138 @@ impl Summaries<'_> {
             self.cuts += 1;
             return;
         }
-        let given = self.spawn_arguments(walk.frame, call_index, model);
+        let mut given = self.spawn_arguments(walk.frame, call_index, model);
+        if model.keyword.as_deref() == Some("*") {
+            for &(_, value) in &call.keywords {
+                let set = self.eval.value(walk.frame, value);
+                given
+                    .callables
+                    .extend_from_slice(self.eval.arena.members(set));
+            }
+        }
+        let set = self.eval.value(walk.frame, call.result);
+        given
+            .handles
+            .extend_from_slice(self.eval.arena.members(set));
+        given.handles.extend(receiver);
+        given.receiver = receiver;
+        self.spawn(walk, index, Some(call), model, given);
+    }
+
+    /// Starts what was assigned to attributes of an object that calls it on another thread: by the
+    /// function at hand, by others on the same receiver, or by the class that holds the object.
+    pub(super) fn start_assigned(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        object: ObjectId,
+        class: &ClassModel,
+    ) {
+        let links = self.eval.links;
+        let owner = self.eval.owner(object);
+        let mut modules = vec![walk.function_id.module];
+        if let Some(Object::Instance(class, _)) = owner.map(|it| self.eval.arena.get(it)) {
+            modules.push(class.module);
+        }
+        modules.dedup();
+        let receivers = [self.eval.receiver(walk.frame), owner];
+        for module in modules {
+            for position in 0..links.module(module).functions.len() {
+                let id = FunctionId {
+                    module,
+                    index: u32::try_from(position).unwrap_or(u32::MAX),
+                };
+                for op in &links.function(id).ops {
+                    let OpKind::Write {
+                        base, name, value, ..
+                    } = op.kind
+                    else {
+                        continue;
+                    };
+                    let Some(model) = class.assigned.get(name.as_str()) else {
+                        continue;
+                    };
+                    let frame = if id == walk.function_id {
+                        Some(walk.frame)
+                    } else if id.index == 0 {
+                        Some(self.eval.module_frame(module))
+                    } else {
+                        receivers.into_iter().flatten().find_map(|receiver| {
+                            let frame = self.eval.generic_frame(id, Some(receiver));
+                            let bases = self.eval.value(frame, base);
+                            self.eval
+                                .arena
+                                .members(bases)
+                                .contains(&object)
+                                .then_some(frame)
+                        })
+                    };
+                    let Some(frame) = frame else { continue };
+                    let bases = self.eval.value(frame, base);
+                    if !self.eval.arena.members(bases).contains(&object) {
+                        continue;
+                    }
+                    let set = self.eval.value(frame, value);
+                    let given = SpawnArguments {
+                        callables: self.eval.arena.members(set).to_vec(),
+                        handles: vec![object],
+                        ..SpawnArguments::default()
+                    };
+                    self.spawn(walk, index, None, model, given);
+                }
+            }
+        }
+    }
+
+    /// Methods of objects, as frames to run.
+    fn method_frames(
+        &mut self,
+        objects: &[ObjectId],
+        which: crate::models::Methods,
+    ) -> Vec<FrameId> {
+        let mut frames = Vec::new();
+        for &object in objects {
+            let Object::Instance(class, _) = *self.eval.arena.get(object) else {
+                continue;
+            };
+            let names: Vec<Name> = match which {
+                crate::models::Methods::Overridden => {
+                    let models = self.eval.inherited_models(class);
+                    let names = models.iter().flat_map(|it| it.overrides.keys());
+                    names.map(|it| Name::new(it)).collect()
+                }
+                crate::models::Methods::Public => self.eval.public_methods(class),
+            };
+            for name in names {
+                if let Some(method) = self.eval.method_of(class, name) {
+                    frames.push(self.eval.generic_frame(method, Some(object)));
+                }
+            }
+        }
+        frames
+    }
+
+    /// Starts a thread that runs what is given, at an op of the function that is looked at.
+    fn spawn(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        call: Option<&Call>,
+        model: &crate::models::Spawn,
+        given: SpawnArguments,
+    ) {
+        use crate::models::Passing;
+        let links = self.eval.links;
+        let module = walk.function_id.module;
+        let is_here = |it: &String| links.is_set_in(module, Name::new(it));
+        if !model.only_if.is_empty() && !model.only_if.iter().any(is_here) {
+            return;
+        }
         let mut targets = Vec::new();
         let mut methods = Vec::new();
+        if let Some(which) = model.methods {
+            targets = self.method_frames(&given.callables, which);
+        }
         for &object in &given.callables {
             if let Object::Method(receiver, name) = *self.eval.arena.get(object) {
                 methods.push((receiver, name));
@@ -475,7 +604,7 @@ impl Summaries<'_> {
                 let id = self.eval.arena.frame_of(frame).function;
                 // A thread that calls a coroutine function gets a coroutine, and runs nothing.
                 let is_async = self.eval.links.function(id).is_async;
-                if is_async && (model.sync_only || !model.shares_thread) {
+                if is_async && (model.sync_only || !model.event_loop) {
                     continue;
                 }
                 targets.push(frame);
@@ -502,18 +631,15 @@ impl Summaries<'_> {
             // Callbacks run whenever; a task submitted once runs once.
             model.threads == Threads::Many && model.passing == Passing::Unknown
         };
-        let mut handles: Vec<ObjectId> = Vec::new();
-        let set = self.eval.value(walk.frame, call.result);
-        handles.extend_from_slice(self.eval.arena.members(set));
-        handles.extend(receiver);
         let held = self.held_at(walk, index);
         let in_constructor_of = self.constructed_now(walk);
-        let worker = receiver.filter(|&it| self.has_one_worker(it));
+        let is_certain = |it: &String| links.is_set(Name::new(it));
+        let worker = given.receiver.filter(|&it| self.has_one_worker(it));
         let spawn = Spawn {
             targets,
             methods,
             at: self.at(walk, index),
-            handles,
+            handles: given.handles,
             thread: None,
             many: many && !model.shares_thread && worker.is_none(),
             threads: model.threads,
@@ -524,15 +650,17 @@ impl Summaries<'_> {
             worker,
             interrupt: model.interrupt,
             serial: model.shares_thread,
-            assumed: model.assumed,
+            on_loop: model.event_loop,
+            assumed: model.assumed && !model.certain_if.iter().any(is_certain),
             held,
             once: false,
             in_constructor_of,
         };
         // A joined call is over when it returns; results of `map` that are used are waited for.
-        let over = (model.joined
-            && (call.awaited || !call.statement || model.passing == Passing::Element))
-            || (model.passing == Passing::Element && !call.statement);
+        let over = call.is_some_and(|call| {
+            (model.joined && (call.awaited || !call.statement || model.passing == Passing::Element))
+                || (model.passing == Passing::Element && !call.statement)
+        });
         let position = u32::try_from(walk.summary.spawns.len()).unwrap_or(0);
         if in_loop && model.passing != Passing::Element {
             walk.one_a_turn.push(position);
