@@ -71,28 +71,42 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// A local variable is tested: what was loaded into it is what the test asks about.
+    /// A local variable is tested: what was loaded into it is what the test asks about, or what the
+    /// methods said from which it was computed (`free = not lock.locked()`).
     fn recall(&mut self, value: ValueId, look: Look, range: Range) {
-        let load = match *self.get(value) {
-            Value::Attribute { op, .. } | Value::Item { op, .. } => op,
-            Value::Call(index) => self.answering_call(index).unwrap_or(u32::MAX),
-            _ => u32::MAX,
+        let loads = match *self.get(value) {
+            Value::Attribute { op, .. } | Value::Item { op, .. } => vec![op],
+            Value::Call(index) => Vec::from_iter(self.answering_call(index)),
+            Value::Combined(parts) => {
+                let code = &self.frames[self.frames.len() - 1].code;
+                let parts = code.list(parts).iter();
+                parts.filter_map(|&it| self.telling_call(it)).collect()
+            }
+            _ => Vec::new(),
         };
-        if load != u32::MAX {
+        for load in loads.into_iter().filter(|&it| it != u32::MAX) {
             self.op(OpKind::Recall { load, look }, range);
         }
     }
 
-    /// The op of a call `d.get(key)`, or of a method without arguments, which may tell the state of its
-    /// object: `lock.locked()`.
-    fn answering_call(&self, index: u32) -> Option<u32> {
+    /// The op of a call of a method without arguments, which may tell the state of its object.
+    fn telling_call(&self, value: ValueId) -> Option<u32> {
+        let Value::Call(index) = *self.get(value) else {
+            return None;
+        };
         let code = &self.frames[self.frames.len() - 1].code;
         let call = &code.calls[index as usize];
         let is_method = matches!(self.get(call.callee), Value::Attribute { .. });
-        if is_method && call.arguments.len == 0 {
-            return self.op_of_call(index);
-        }
-        self.lookup_by_get(index)
+        (is_method && call.arguments.len == 0)
+            .then(|| self.op_of_call(index))
+            .flatten()
+    }
+
+    /// The op of a call `d.get(key)`, or of one that may tell a state.
+    fn answering_call(&self, index: u32) -> Option<u32> {
+        let result = self.frames[self.frames.len() - 1].code.calls[index as usize].result;
+        self.telling_call(result)
+            .or_else(|| self.lookup_by_get(index))
     }
 
     /// The op of a call `d.get(key)`.

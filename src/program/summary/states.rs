@@ -35,6 +35,9 @@ impl Summaries<'_> {
             let Some(state) = state.filter(|&it| self.is_asked(it)) else {
                 continue;
             };
+            if state == State::Space && !self.is_bounded_queue(object) {
+                continue;
+            }
             let access = PlaceAccess::plain(place(state), access);
             if needs || state == State::Flag && self.hangs_on_test(walk, index, access.place) {
                 self.act(walk, index, access);
@@ -81,6 +84,17 @@ impl Summaries<'_> {
             let mut names = models.asking_names().filter(|it| it.1 == state);
             names.any(|(name, _)| links.is_rewritten(Name::new(name)))
         })
+    }
+
+    /// Whether a queue is made with a size: into another one, one can always put.
+    fn is_bounded_queue(&self, object: ObjectId) -> bool {
+        let Some(Origin::Site { frame, value, .. }) = self.eval.arena.origin(object) else {
+            return false;
+        };
+        let made_in = self.eval.arena.frame_of(frame).function;
+        let function = self.eval.links.function(made_in);
+        let call = function.calls.get((value & !CALL_ORIGIN) as usize);
+        call.is_some_and(|call| value & CALL_ORIGIN != 0 && function.given(call).next().is_some())
     }
 
     /// Whether a test for an event decides directly about setting or clearing it, and about more than
