@@ -264,6 +264,9 @@ pub enum Action {
     /// What such an attribute holds is handed to another thread.
     #[allow(missing_docs)]
     LocalEscapes { object: ObjectId, name: Name },
+    /// A container is changed that the body of a thread-local class makes: one for all threads.
+    #[allow(missing_docs)]
+    SharedByLocals { place: Place },
     /// A context variable is read, or set.
     #[allow(missing_docs)]
     Context { object: ObjectId, store: bool },

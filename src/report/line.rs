@@ -92,6 +92,12 @@ fn action(program: &Program, record: &Record) -> String {
         Action::LocalEscapes { name, .. } => {
             format!("hands `{name}` of a thread-local object to another thread")
         }
+        Action::SharedByLocals { .. } => {
+            format!(
+                "changes `{}`, which thread-local objects share",
+                record.words
+            )
+        }
         Action::Context { store: true, .. } => {
             format!("sets the context variable `{}`", record.words)
         }

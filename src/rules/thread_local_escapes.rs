@@ -1,6 +1,8 @@
 //! The check behind `rules/thread-local-escapes.md`; read that page first.
 
-use super::one_a_site;
+use rustc_hash::FxHashSet;
+
+use super::{exclusive, may_run_beside_others, one_a_site};
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::rule::{Reporter, Rule, Text};
@@ -27,6 +29,31 @@ impl Rule for ThreadLocalEscapes {
                                   thread's own"
                         .to_owned(),
                     advice: "hand over a copy, or share it in name too, with a lock".to_owned(),
+                },
+                name.to_string(),
+                Vec::new(),
+                &[],
+            );
+        }
+        let mut told = FxHashSet::default();
+        for record in one_a_site(program, |it| {
+            matches!(it.action, Action::SharedByLocals { .. })
+                && may_run_beside_others(program.root_of(it))
+                && exclusive(it).next().is_none()
+        }) {
+            if !told.insert(record.key) {
+                continue;
+            }
+            let name = record.words;
+            report.record(
+                record,
+                Text {
+                    message: format!("`{name}` is one object for all threads"),
+                    label: "changes what every thread sees".to_owned(),
+                    consequence: "the class is thread-local, the object in its body is made once: \
+                                  threads mix what they put into it"
+                        .to_owned(),
+                    advice: "make it in `__init__`, which runs once in each thread".to_owned(),
                 },
                 name.to_string(),
                 Vec::new(),

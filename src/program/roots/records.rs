@@ -59,7 +59,9 @@ impl Finder<'_> {
                 (on.map_or(0, |it| self.key(it)), what, on)
             }
             Action::Callback { what } => (0, what, None),
-            Action::Upset { place, .. } => (self.place_key(place), self.place_words(place), None),
+            Action::Upset { place, .. } | Action::SharedByLocals { place } => {
+                (self.place_key(place), self.place_words(place), None)
+            }
             Action::ProcessWide { by, .. } => (0, by, None),
             Action::Walk { what, .. } => (0, what, None),
             Action::HalfImported => (0, Name::new("sys.modules"), None),

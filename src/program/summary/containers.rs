@@ -125,6 +125,9 @@ impl Summaries<'_> {
         if is_detached(walk.function, base, index) {
             return;
         }
+        if access.writes() {
+            self.shared_by_locals(walk, index, base);
+        }
         for (place, kind) in self.contents_places(walk, base) {
             match from {
                 Some(load) => self.update_from(walk, index, place, load, kind),

@@ -362,6 +362,11 @@ impl Summaries<'_> {
             if let Some(access) = atomicity::method(kind, name.as_str()) {
                 let place = self.contents_place(receiver);
                 self.access(walk, index, place, access, Look::Use, Some(kind));
+                if access.writes()
+                    && let Value::Attribute { base, .. } = *walk.function.value(call.callee)
+                {
+                    self.shared_by_locals(walk, index, base);
+                }
             }
             if name.as_str() == "pop"
                 && let Value::Attribute { base, .. } = *walk.function.value(call.callee)

@@ -145,6 +145,32 @@ impl Summaries<'_> {
             .any(|model| model.thread_local)
     }
 
+    /// An op changes what a value holds in place. Found on a thread-local object, that is each
+    /// thread's own, unless the body of the class makes it and no thread stores another.
+    pub(super) fn shared_by_locals(&mut self, walk: &mut Walk<'_>, index: u32, base: ValueId) {
+        let Value::Attribute {
+            base: holder, name, ..
+        } = *walk.function.value(base)
+        else {
+            return;
+        };
+        if self.eval.links.is_rewritten(name) || self.container_kind(walk.frame, base).is_none() {
+            return;
+        }
+        let holders = self.eval.value(walk.frame, holder);
+        for holder in self.eval.arena.members(holders).to_vec() {
+            if !self.is_local_instance(holder) {
+                continue;
+            }
+            let object = self.field_owner(holder, name);
+            if matches!(self.eval.arena.get(object), Object::Class(_)) {
+                let slot = Slot::ContentsOf(name);
+                let place = Place { object, slot };
+                self.record(walk, index, Action::SharedByLocals { place });
+            }
+        }
+    }
+
     /// Arguments that a thread-local attribute holds, given to another thread.
     pub(super) fn local_escapes(&mut self, walk: &mut Walk<'_>, index: u32, call_index: u32) {
         let call = &walk.function.calls[call_index as usize];

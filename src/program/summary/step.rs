@@ -162,7 +162,7 @@ impl Summaries<'_> {
 
     /// Whether an object is of a class that extends `threading.local`: each thread has attributes of
     /// its own in it.
-    fn is_local_instance(&mut self, object: ObjectId) -> bool {
+    pub(super) fn is_local_instance(&mut self, object: ObjectId) -> bool {
         let Object::Instance(class, _) = *self.eval.arena.get(object) else {
             return false;
         };
