@@ -536,8 +536,11 @@ impl<'a> Places<'a> {
             return Some(Defect::StaleTest);
         }
         // Contents: the act must be able to fail or to overwrite. What any caller may compute
-        // again is as good as what it overwrites.
-        let harmless = x.refills() && !x.identity && !x.piecemeal || x.adds_to_set() || x.ensures;
+        // again is as good as what it overwrites, and one element too many where there was none is
+        // still one.
+        let fills = x.acts == Access::Add && x.fills && !x.piecemeal && !x.matters_after;
+        let harmless =
+            fills || x.refills() && !x.identity && !x.piecemeal || x.adds_to_set() || x.ensures;
         if !explicit && harmless {
             return None;
         }

@@ -461,7 +461,8 @@ impl Tested {
             acts: act.access,
             relies_on: Some(self.at),
             piecemeal: self.is_of_whole_loop(in_loop),
-            fills: matches!(self.look, Look::IsNone | Look::Truth) && act.access == Access::Write,
+            fills: matches!(self.look, Look::IsNone | Look::Truth)
+                && matches!(act.access, Access::Write | Access::Add),
             ..act
         }
     }

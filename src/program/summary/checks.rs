@@ -121,6 +121,10 @@ impl Summaries<'_> {
                     let look = if node.absent { Look::IsNone } else { look };
                     let held = self.held_at(walk, op);
                     let tester = &walk.function.ops[op as usize];
+                    let look = match tester.kind {
+                        OpKind::Truth { .. } => Look::Truth,
+                        _ => look,
+                    };
                     let keyed = matches!(
                         tester.kind,
                         OpKind::Contains { .. } | OpKind::ItemRead { .. }
