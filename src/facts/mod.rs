@@ -583,6 +583,31 @@ impl Code {
             .map(|(_, name)| *name)
     }
 
+    /// What the function itself gave last to the variable from which a value was loaded: the body of a
+    /// module keeps nothing in variables of its own.
+    pub fn as_given(&self, value: ValueId) -> ValueId {
+        let Value::Read(load) = *self.value(value) else {
+            return value;
+        };
+        let Some(&OpKind::ReadVariable { variable, .. }) =
+            self.ops.get(load as usize).map(|it| &it.kind)
+        else {
+            return value;
+        };
+        let given = self.ops[..load as usize]
+            .iter()
+            .rev()
+            .find_map(|op| match op.kind {
+                OpKind::WriteVariable {
+                    variable: given,
+                    value,
+                    ..
+                } if given == variable => Some(value),
+                _ => None,
+            });
+        given.unwrap_or(value)
+    }
+
     /// The value with this index.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0 as usize]

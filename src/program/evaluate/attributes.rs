@@ -2,7 +2,7 @@
 
 use super::results::builtin_container;
 use super::{Binding, CALL_ORIGIN, Evaluator};
-use crate::facts::Constant;
+use crate::facts::{Constant, OpKind, Value};
 use crate::program::link::Stored;
 use crate::program::object::{
     ClassId, Frame, FrameId, FunctionId, Object, ObjectId, Origin, SetId,
@@ -168,10 +168,40 @@ impl Evaluator<'_> {
             let stored = self.stored(owner, name, class, Some(object));
             found = self.arena.union(found, stored);
         }
+        let given = self.given_by_maker(object, name);
+        found = self.arena.union(found, given);
         if found == SetId::UNKNOWN && !lineage.external.is_empty() {
             return self.arena.single(Object::Method(object, name));
         }
         found
+    }
+
+    /// What the function that makes an object stores in it afterwards: `a = A(); a.b = B(a)`.
+    fn given_by_maker(&mut self, object: ObjectId, name: Name) -> SetId {
+        let Some(Origin::Site { frame, value, .. }) = self.arena.origin(object) else {
+            return SetId::UNKNOWN;
+        };
+        if value & CALL_ORIGIN == 0 || !self.links.is_rewritten(name) {
+            return SetId::UNKNOWN;
+        }
+        let function = self.links.function(self.arena.frame_of(frame).function);
+        let made = Value::Call(value & !CALL_ORIGIN);
+        let mut all = SetId::UNKNOWN;
+        for op in &function.ops {
+            if let OpKind::Write {
+                base,
+                name: stored,
+                value,
+                ..
+            } = op.kind
+                && stored == name
+                && *function.value(function.as_given(base)) == made
+            {
+                let value = self.value(frame, value);
+                all = self.arena.union(all, value);
+            }
+        }
+        all
     }
 
     fn super_attribute(&mut self, class: ClassId, receiver: ObjectId, name: Name) -> SetId {

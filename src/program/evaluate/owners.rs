@@ -126,6 +126,11 @@ pub fn made_value(function: &Function, site: u32) -> ValueId {
 /// Whether a function keeps a value: stores it, hands it on, or lets a nested function see it.
 pub fn is_kept(function: &Function, value: ValueId) -> bool {
     let holds = |list: &[ValueId]| list.contains(&value);
+    // One of several: `lock if threads else None`.
+    let is_it = |stored: ValueId| {
+        stored == value
+            || matches!(function.value(stored), Value::Join(list) if holds(function.list(*list)))
+    };
     function
         .cells
         .iter()
@@ -133,7 +138,7 @@ pub fn is_kept(function: &Function, value: ValueId) -> bool {
         || function.ops.iter().any(|op| match &op.kind {
             OpKind::Write { value: stored, .. }
             | OpKind::WriteVariable { value: stored, .. }
-            | OpKind::ItemWrite { value: stored, .. } => *stored == value,
+            | OpKind::ItemWrite { value: stored, .. } => is_it(*stored),
             OpKind::Call(call) => {
                 let call = &function.calls[*call as usize];
                 holds(function.list(call.arguments))

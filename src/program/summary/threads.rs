@@ -279,7 +279,7 @@ impl Summaries<'_> {
         // Each turn of a loop hands over another object, which it makes or takes from a container.
         let each_its_own = |value: ValueId| {
             call.many
-                && match function.value(as_given(function, value)) {
+                && match function.value(function.as_given(value)) {
                     Value::Element(_) | Value::Container { many: true, .. } => true,
                     Value::Call(inner) => function.calls[*inner as usize].many,
                     _ => false,
@@ -326,7 +326,7 @@ impl Summaries<'_> {
             }
         }
         for (position, value) in (0..).zip(values) {
-            if let Value::Element(iterable) = *function.value(as_given(function, value))
+            if let Value::Element(iterable) = *function.value(function.as_given(value))
                 && call.many
                 && before == 0
                 && self.has_unequal_elements(frame, iterable)
@@ -696,34 +696,10 @@ impl Summaries<'_> {
     }
 }
 
-/// What the function itself gave last to the variable from which a value was loaded: the body of a
-/// module keeps nothing in variables of its own.
-fn as_given(function: &Function, value: ValueId) -> ValueId {
-    let Value::Read(load) = *function.value(value) else {
-        return value;
-    };
-    let Some(&OpKind::ReadVariable { variable, .. }) =
-        function.ops.get(load as usize).map(|it| &it.kind)
-    else {
-        return value;
-    };
-    let mut before = function.ops[..load as usize].iter().rev();
-    before
-        .find_map(|op| match op.kind {
-            OpKind::WriteVariable {
-                variable: given,
-                value,
-                ..
-            } if given == variable => Some(value),
-            _ => None,
-        })
-        .unwrap_or(value)
-}
-
 /// Whether a value is what a call in a loop returned last.
 fn is_of_last_turn(function: &Function, value: ValueId) -> bool {
     let is_made_in_loop = |value: ValueId| matches!(*function.value(value), Value::Call(call) if function.calls[call as usize].many);
-    let value = as_given(function, value);
+    let value = function.as_given(value);
     match *function.value(value) {
         Value::Join(list) => function.list(list).iter().any(|&it| is_made_in_loop(it)),
         _ => is_made_in_loop(value),
