@@ -217,6 +217,20 @@ pub fn class_of_method(facts: &ModuleFacts, function: &Function) -> Option<u32> 
     }
 }
 
+/// What all contexts share that set no value of their own, if a value is a new context variable.
+fn default_of_context_variable(function: &Function, value: ValueId) -> Option<ValueId> {
+    let Value::Call(call) = *function.value(value) else {
+        return None;
+    };
+    let call = &function.calls[call as usize];
+    let makes_variable = matches!(function.value(call.callee),
+        Value::Attribute { name, .. } | Value::Global(name) | Value::Imported { name, .. }
+            if name.as_str() == "ContextVar");
+    let mut keywords = call.keywords.iter();
+    let default = keywords.find(|(name, _)| makes_variable && name.as_str() == "default");
+    default.map(|(_, value)| *value)
+}
+
 /// A folder that is no package and holds more modules than this is not one program.
 const MAX_LOOSE: u32 = 64;
 
@@ -817,7 +831,10 @@ impl Table {
                         value,
                         ..
                     } => {
-                        homes.push(((id.index, value), Home::Global(module, name)));
+                        let default = default_of_context_variable(function, value);
+                        for kept in [Some(value), default].into_iter().flatten() {
+                            homes.push(((id.index, kept), Home::Global(module, name)));
+                        }
                     }
                     OpKind::ItemWrite { base, value, .. } => {
                         add(base, value);

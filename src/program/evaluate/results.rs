@@ -1,8 +1,8 @@
 //! Results: what calls and contexts give back.
 
 use super::{CALL_ORIGIN, Evaluator, Target};
-use crate::facts::{Call, Constant, Literal, OpKind, Value};
-use crate::program::object::{FrameId, Object, ObjectId, SetId};
+use crate::facts::{Call, Constant, Function, Literal, OpKind, Value, ValueId};
+use crate::program::object::{FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
 use crate::source::name::Name;
 
 impl Evaluator<'_> {
@@ -241,6 +241,15 @@ impl Evaluator<'_> {
                 _ => SetId::UNKNOWN,
             };
         }
+        if name.as_str() == "get"
+            && call.arguments.len == 0
+            && call.keywords.is_empty()
+            && let Object::Foreign(class, _) = self.arena.get(receiver)
+            && class.as_str() == "contextvars.ContextVar"
+        {
+            let module = self.arena.frame_of(frame).function.module;
+            return self.context_default(receiver, module);
+        }
         let models = self.models_of(receiver);
         let returns = models
             .iter()
@@ -254,6 +263,45 @@ impl Evaluator<'_> {
             }
             None => SetId::UNKNOWN,
         }
+    }
+
+    /// The one object that a context variable has for every context which sets none of its own. Where
+    /// the module of the variable, or the one that asks, does set one, nothing is known.
+    fn context_default(&mut self, variable: ObjectId, asking: ModuleIndex) -> SetId {
+        let Some(Origin::Site { frame, value, .. }) = self.arena.origin(variable) else {
+            return SetId::UNKNOWN;
+        };
+        let id = self.arena.frame_of(frame).function;
+        let function = self.links.function(id);
+        let Some(made) = function.calls.get((value & !CALL_ORIGIN) as usize) else {
+            return SetId::UNKNOWN;
+        };
+        let mut keywords = made.keywords.iter();
+        let Some(&(_, default)) = keywords.find(|(name, _)| name.as_str() == "default") else {
+            return SetId::UNKNOWN;
+        };
+        let is_made_once = matches!(
+            function.value(default),
+            Value::Container { .. } | Value::Call(_)
+        );
+        let is_alone = |module: ModuleIndex| {
+            let functions = self.links.module(module).functions.len();
+            (0..functions).all(|index| {
+                let index = u32::try_from(index).unwrap_or(u32::MAX);
+                let function = self.links.function(FunctionId { module, index });
+                function.calls.iter().all(|call| {
+                    // What `get` gave may be set again.
+                    let is_set = matches!(function.value(call.callee),
+                        Value::Attribute { name, .. } if name.as_str() == "set")
+                        && call.arguments.len == 1;
+                    !is_set || is_from_get(function, function.list(call.arguments)[0])
+                })
+            })
+        };
+        if !is_made_once || !is_alone(id.module) || !is_alone(asking) {
+            return SetId::UNKNOWN;
+        }
+        self.value(frame, default)
     }
 
     fn foreign_or_container(
@@ -290,4 +338,13 @@ pub(super) fn builtin_container(name: &str) -> Option<Literal> {
         | "builtins.filter" => Literal::Generator,
         _ => return None,
     })
+}
+
+/// Whether a value is what a call of a method `get` returned.
+fn is_from_get(function: &Function, value: ValueId) -> bool {
+    let Value::Call(call) = *function.value(value) else {
+        return false;
+    };
+    let callee = function.value(function.calls[call as usize].callee);
+    matches!(callee, Value::Attribute { name, .. } if name.as_str() == "get")
 }
