@@ -281,6 +281,16 @@ pub struct CallModel {
     /// It brings about this state, unless the object is in it.
     #[serde(default)]
     pub begins: Option<State>,
+    /// Position of a path: it tells whether there is a file.
+    #[serde(default)]
+    pub finds: Option<usize>,
+    /// Position of a path: it makes a file or folder there, and fails or overwrites it where there is
+    /// one. Of what opens files this is so with a mode that has a `w`.
+    #[serde(default)]
+    pub makes: Option<usize>,
+    /// Position of a path: it removes what is there, and fails where nothing is.
+    #[serde(default)]
+    pub removes: Option<usize>,
     /// It answers a question about the GIL wrongly, or not everywhere; the text says what to use.
     #[serde(default)]
     pub gil_check: Option<String>,

@@ -377,6 +377,10 @@ impl<'a> Places<'a> {
     ) -> Option<Defect> {
         let (one, other) = (&self.records[a as usize], &self.records[b as usize]);
         let kind = x.container.or(y.container);
+        if let Slot::File(_) = x.place.slot {
+            let is_stale = explicit && x.access == Access::CheckThenAct && y.acts_as() == x.acts;
+            return is_stale.then_some(Defect::StaleTest);
+        }
         if let Slot::State(state) = x.place.slot {
             // To ask and to take are one step each: only the two together go wrong. A queue may be one
             // thread's heap or ring; locks and futures are made for several.

@@ -21,6 +21,9 @@ pub enum Slot {
     Contents,
     /// Whether a synchronisation object is in a state that its methods tell and end.
     State(State),
+    /// Whether there is a file at the path that a variable, an attribute, a parameter of the function
+    /// that is the object, or a literal names.
+    File(Name),
 }
 
 /// An abstract shared location.
@@ -330,6 +333,8 @@ pub struct Spawn {
     /// Positions of arguments of which no two threads get equal ones: the elements of a `range`, or
     /// the keys of a dict.
     pub unequal: Vec<u16>,
+    /// Positions of arguments that are the same in all of the threads.
+    pub equal: Vec<u16>,
     /// Threads that may still run when it starts.
     pub live: Vec<u32>,
     /// What kind of thread it is.

@@ -12,6 +12,7 @@ mod checks;
 mod composition;
 mod compound;
 mod containers;
+mod files;
 mod libraries;
 mod locks;
 mod ownership;
@@ -432,6 +433,8 @@ struct SpawnArguments {
     arguments: Vec<SetId>,
     distinct: Vec<ObjectId>,
     unequal: Vec<u16>,
+    /// Positions of arguments that are the same in all of the threads.
+    equal: Vec<u16>,
 }
 
 /// What decided that an act happens.

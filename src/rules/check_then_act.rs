@@ -22,14 +22,15 @@ impl Rule for CheckThenAct {
         for conflict in wanted {
             let primary = program.record(conflict.primary);
             let place = conflict.place;
-            let state = match primary.action {
-                Action::Access(PlaceAccess { place, .. }) => match place.slot {
-                    Slot::State(state) => Some(state),
-                    _ => None,
-                },
+            let slot = match primary.action {
+                Action::Access(PlaceAccess { place, .. }) => Some(place.slot),
                 _ => None,
             };
-            let (consequence, advice) = state.map_or(CONTENTS, of_state);
+            let (consequence, advice) = match slot {
+                Some(Slot::State(state)) => of_state(state),
+                Some(Slot::File(_)) => FILE,
+                _ => CONTENTS,
+            };
             report.conflict(
                 conflict,
                 Text {
@@ -49,6 +50,12 @@ impl Rule for CheckThenAct {
 const CONTENTS: (&str, &str) = (
     "another thread acts on the same test: work is done twice, or the act fails with KeyError, IndexError or AttributeError",
     "hold one lock around the test and the act, or use one atomic operation (`setdefault`, `pop(key, default)`) and handle its outcome",
+);
+
+/// What goes wrong with a file, and what to do.
+const FILE: (&str, &str) = (
+    "another thread makes or removes the file first: one overwrites what the other wrote, or fails with FileExistsError or FileNotFoundError",
+    "leave out the test: open with the mode `x` and catch FileExistsError, make folders with `exist_ok=True`, remove and catch FileNotFoundError",
 );
 
 /// What goes wrong with the state of a synchronisation object, and what to do.

@@ -8,9 +8,18 @@ use crate::facts::{OpKind, ValueId};
 /// Exceptions that tell of the absence of an element or attribute.
 const ABSENCE: [&str; 4] = ["KeyError", "IndexError", "LookupError", "AttributeError"];
 
-/// Exceptions by which a queue or a future refuses what its state does not allow, and a container an
-/// element that it does not have.
-const REFUSAL: [&str; 4] = ["Empty", "Full", "InvalidStateError", "ValueError"];
+/// Exceptions by which a queue, a future or the file system refuses what its state does not allow, and a
+/// container an element that it does not have.
+const REFUSAL: [&str; 8] = [
+    "Empty",
+    "Full",
+    "InvalidStateError",
+    "ValueError",
+    "FileExistsError",
+    "FileNotFoundError",
+    "OSError",
+    "IOError",
+];
 
 impl<'a> Walker<'a> {
     pub(super) fn try_statement(&mut self, it: &'a StmtTry) {

@@ -14,6 +14,7 @@ impl Finder<'_> {
             Slot::Field(name) => (1_u8, name.as_str()).hash(&mut hasher),
             Slot::ContentsOf(name) => (2_u8, name.as_str()).hash(&mut hasher),
             Slot::Contents => 3_u8.hash(&mut hasher),
+            Slot::File(name) => (5_u8, name.as_str()).hash(&mut hasher),
             Slot::State(state) => (4_u8, state).hash(&mut hasher),
         }
         hasher.finish()

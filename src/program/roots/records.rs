@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 use super::{Finder, Held, Meanwhile, Record};
 use crate::facts::{Function, OpKind, Value, ValueId};
-use crate::program::effect::{Action, Effect, PlaceAccess};
+use crate::program::effect::{Action, Effect, Place, PlaceAccess, Slot};
 use crate::program::evaluate::made_value;
 use crate::program::object::{FunctionId, Object, ObjectId, Origin};
 use crate::source::name::Name;
@@ -86,17 +86,26 @@ impl Finder<'_> {
                 covers: object.is_none_or(|object| self.covers(held.lock, object)),
             })
             .collect();
-        let distinct = object.is_some_and(|object| {
-            let mut current = Some(object);
-            for _ in 0..12 {
-                let Some(it) = current else { break };
-                if distinct.contains(&it) {
-                    return true;
+        // The file that a parameter names is another one for each thread, unless its starter tells.
+        let of_parameter =
+            matches!(effect.action, Action::Access(it) if self.is_of_parameter(it.place));
+        let key = if of_parameter {
+            key.wrapping_add(u64::from(root))
+        } else {
+            key
+        };
+        let distinct = of_parameter
+            || object.is_some_and(|object| {
+                let mut current = Some(object);
+                for _ in 0..12 {
+                    let Some(it) = current else { break };
+                    if distinct.contains(&it) {
+                        return true;
+                    }
+                    current = self.summaries.eval.owner(it);
                 }
-                current = self.summaries.eval.owner(it);
-            }
-            false
-        });
+                false
+            });
         let in_constructor = object.is_some_and(|object| {
             let function = self.links.function(effect.at.function);
             function.name.as_str() == "__init__"
@@ -324,6 +333,15 @@ impl Finder<'_> {
             }
             _ => false,
         })
+    }
+
+    /// Whether a place is the file that a parameter of a function names.
+    pub(super) fn is_of_parameter(&self, place: Place) -> bool {
+        matches!(place.slot, Slot::File(_))
+            && matches!(
+                self.summaries.eval.arena.get(place.object),
+                Object::Function(..)
+            )
     }
 
     /// Drops what nobody writes, as far as this module can tell: fields and contents of objects

@@ -137,10 +137,14 @@ impl Finder<'_> {
             let first = self.result.records.len();
             self.record_all(root, on, &summary.effects, &spawn.distinct);
             let bound = u16::from(on.is_some());
-            for record in &mut self.result.records[first..] {
-                if let Action::Access(access) = record.action {
+            for at in first..self.result.records.len() {
+                if let Action::Access(access) = self.result.records[at].action {
                     let position = access.keyed_by.and_then(|it| it.checked_sub(bound));
-                    record.own_element = position.is_some_and(|it| spawn.unequal.contains(&it));
+                    let is_among = |some: &[u16]| position.is_some_and(|it| some.contains(&it));
+                    let is_file = self.is_of_parameter(access.place);
+                    let record = &mut self.result.records[at];
+                    record.own_element = is_among(&spawn.unequal);
+                    record.distinct &= !(is_file && is_among(&spawn.equal));
                 }
             }
             for (number, inner) in (0..).zip(&summary.spawns.clone()) {
@@ -239,7 +243,14 @@ impl Finder<'_> {
         let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
         (entry.group, entry.kind, entry.many, entry.serial).hash(&mut hasher);
         (&spawn.targets, &spawn.methods, spawn.at, &spawn.handles).hash(&mut hasher);
-        (spawn.many, spawn.interrupt, &spawn.distinct, &spawn.unequal).hash(&mut hasher);
+        (
+            spawn.many,
+            spawn.interrupt,
+            &spawn.distinct,
+            &spawn.unequal,
+            &spawn.equal,
+        )
+            .hash(&mut hasher);
         self.is_said_by(2, hasher.finish(), tree)
     }
 

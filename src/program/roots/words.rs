@@ -21,10 +21,14 @@ impl Finder<'_> {
             return known;
         }
         let words = match place.slot {
-            Slot::Field(name) | Slot::ContentsOf(name) => match self.owner_words(place.object) {
-                Some(owner) => format!("{owner}.{name}"),
-                None => name.as_str().to_owned(),
-            },
+            // One function is the object of many files.
+            Slot::File(name) if self.is_of_parameter(place) => name.to_string(),
+            Slot::Field(name) | Slot::ContentsOf(name) | Slot::File(name) => {
+                match self.owner_words(place.object) {
+                    Some(owner) => format!("{owner}.{name}"),
+                    None => name.as_str().to_owned(),
+                }
+            }
             Slot::Contents | Slot::State(_) => self.described(place.object),
         };
         let words = Name::new(&words);

@@ -135,6 +135,8 @@ impl Summaries<'_> {
                         .push(u32::try_from(walk.summary.spawns.len()).unwrap_or(0));
                 }
                 spawn.many = true;
+                // Each call passes its own.
+                spawn.equal.clear();
                 let thread = spawn.thread.filter(|&it| self.is_made_in(it, callee));
                 spawn.distinct.extend(thread);
             }
@@ -238,14 +240,14 @@ impl Summaries<'_> {
             || self.eval.links.function(effect.at.function).left_to_callers
     }
 
-    /// The parameter of the caller that a call passes on as this one of the callee.
-    fn passed_on(
+    /// What a call passes for a parameter of the callee.
+    fn passed(
         &self,
         walk: &Walk<'_>,
         index: u32,
         callee: FrameId,
         parameter: u16,
-    ) -> Option<u16> {
+    ) -> Option<ValueId> {
         let OpKind::Call(call) = walk.function.ops[index as usize].kind else {
             return None;
         };
@@ -254,10 +256,7 @@ impl Summaries<'_> {
             .list(walk.function.calls[call as usize].arguments);
         let bound = u16::from(self.eval.receiver(callee).is_some());
         let position = parameter.checked_sub(bound)?;
-        match *walk.function.value(*arguments.get(usize::from(position))?) {
-            Value::Parameter(at) => Some(at),
-            _ => None,
-        }
+        arguments.get(usize::from(position)).copied()
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -276,7 +275,17 @@ impl Summaries<'_> {
         if let Action::Access(access) = &mut effect.action
             && let Some(parameter) = access.keyed_by
         {
-            access.keyed_by = self.passed_on(walk, index, callee, parameter);
+            let passed = self.passed(walk, index, callee, parameter);
+            access.keyed_by = passed.and_then(|it| match *walk.function.value(it) {
+                Value::Parameter(at) => Some(at),
+                _ => None,
+            });
+            // The path is called by what the caller knows of it.
+            if let Slot::File(_) = access.place.slot
+                && let Some((place, keyed_by)) = passed.and_then(|it| self.file(walk, it))
+            {
+                (access.place, access.keyed_by) = (place, keyed_by);
+            }
         }
         let object = match effect.action {
             Action::Access(access) => Some(access.place.object),

@@ -245,8 +245,9 @@ impl Summaries<'_> {
                 },
             );
         }
-        if let Some(receiver) = receiver {
-            self.states(walk, index, model, receiver);
+        match receiver {
+            Some(receiver) => self.states(walk, index, model, receiver),
+            None => self.files(walk, index, call, model),
         }
         let atomic_from = model.atomic_from.as_deref().and_then(On::named);
         let in_one_step = atomic_from.is_some_and(|from| self.on >= from);

@@ -225,7 +225,9 @@ impl Summaries<'_> {
         let at = self.at(walk, index);
         let action = match action {
             Action::Access(access) => Action::Access(PlaceAccess {
-                keyed_by: key_parameter(walk.function, index),
+                keyed_by: access
+                    .keyed_by
+                    .or_else(|| key_parameter(walk.function, index)),
                 ..access
             }),
             other => other,

@@ -61,6 +61,7 @@ impl Summaries<'_> {
         let mut methods = Vec::new();
         let mut distinct = Vec::new();
         let mut unequal = Vec::new();
+        let mut equal = Vec::new();
         let mut published = Vec::new();
         // A subclass that overrides `run`.
         if let Object::Instance(class, _) = *self.eval.arena.get(thread)
@@ -81,6 +82,7 @@ impl Summaries<'_> {
             }
             distinct = given.distinct;
             unequal = given.unequal;
+            equal = given.equal;
             for set in given.arguments {
                 published.extend_from_slice(self.eval.arena.members(set));
             }
@@ -120,6 +122,7 @@ impl Summaries<'_> {
             threads: Threads::One,
             distinct,
             unequal,
+            equal,
             live: walk.live.clone(),
             runs_as,
             worker: None,
@@ -333,6 +336,9 @@ impl Summaries<'_> {
             {
                 result.unequal.push(position);
             }
+            if before == 0 && is_same_each_time(function, value, 0) {
+                result.equal.push(position);
+            }
             let set = self.eval.value(frame, value);
             result.arguments.push(set);
             if each_its_own(value) {
@@ -345,6 +351,7 @@ impl Summaries<'_> {
         let is_partial = |&it: &ObjectId| matches!(self.eval.arena.get(it), Object::Partial(..));
         if result.callables.iter().any(is_partial) {
             result.unequal.clear();
+            result.equal.clear();
         }
         result
     }
@@ -645,6 +652,7 @@ impl Summaries<'_> {
             threads: model.threads,
             distinct: given.distinct,
             unequal: given.unequal,
+            equal: given.equal,
             live: walk.live.clone(),
             runs_as: Name::new(&model.runs_as),
             worker,
@@ -745,4 +753,34 @@ fn starts_once(function: &Function, index: u32) -> bool {
         control = node.parent;
     }
     false
+}
+
+/// Whether a value is the same each time a loop around its use comes by: it is not made or taken from
+/// anything in the loop.
+fn is_same_each_time(function: &Function, value: ValueId, depth: u32) -> bool {
+    let same = |it: ValueId| depth < 6 && is_same_each_time(function, it, depth + 1);
+    let is_stored_in_loop = |name: Name| {
+        function.ops.iter().any(|op| {
+            op.in_loop
+                && matches!(op.kind, OpKind::WriteVariable {
+                    variable: Variable::Global(stored) | Variable::Cell(stored),
+                    ..
+                } if stored == name)
+        })
+    };
+    match *function.value(value) {
+        Value::Constant(_) | Value::Parameter(_) => true,
+        Value::Global(name) | Value::Captured(name) => !is_stored_in_loop(name),
+        Value::Read(op) => match function.ops.get(op as usize).map(|it| &it.kind) {
+            Some(OpKind::ReadVariable {
+                variable: Variable::Global(name) | Variable::Cell(name),
+                ..
+            }) => !is_stored_in_loop(*name),
+            _ => false,
+        },
+        Value::Attribute { base, .. } | Value::Entered(base) => same(base),
+        Value::Combined(parts) => function.list(parts).iter().all(|&it| same(it)),
+        Value::Call(call) => !function.calls[call as usize].many,
+        _ => false,
+    }
 }
