@@ -73,6 +73,12 @@ impl Summaries<'_> {
                 };
                 let mode = match kind {
                     LockKind::Mutex | LockKind::Reentrant | LockKind::Condition => Mode::Exclusive,
+                    // A bounded one raises when it is given back too often.
+                    LockKind::Semaphore
+                        if !name.as_str().contains("Bounded") && self.is_given_more(origin) =>
+                    {
+                        Mode::Permits
+                    }
                     LockKind::Semaphore => self.permits(origin),
                     LockKind::ReaderWriter => Mode::Exclusive,
                     LockKind::Async => Mode::Async,
@@ -170,6 +176,55 @@ impl Summaries<'_> {
             None | Some(Value::Constant(Constant::One)) => Mode::Exclusive,
             _ => Mode::Permits,
         }
+    }
+
+    /// Whether the module that keeps a semaphore gives back permits that nothing took: it is entered
+    /// by `with` alone, which gives them back itself.
+    fn is_given_more(&mut self, origin: Origin) -> bool {
+        let Origin::Site { frame, value, .. } = origin else {
+            return false;
+        };
+        let links = self.eval.links;
+        let id = self.eval.arena.frame_of(frame).function;
+        let made = made_value(links.function(id), value);
+        let home = links.home(id, made);
+        let is_it = |user: FunctionId, function: &Function, lock: ValueId| match (
+            home,
+            function.value(lock),
+        ) {
+            (
+                Some(Home::Attribute(class, kept) | Home::Class(class, kept)),
+                Value::Attribute { name, .. },
+            ) => *name == kept && links.enclosing_class(user) == Some(class),
+            (Some(Home::Global(module, kept)), Value::Read(op)) => {
+                let load = function.ops.get(*op as usize).map(|it| &it.kind);
+                user.module == module
+                    && matches!(load, Some(OpKind::ReadVariable {
+                            variable: Variable::Global(name), ..
+                        }) if *name == kept)
+            }
+            _ => false,
+        };
+        let (mut given, mut taken) = (false, false);
+        for index in 0..links.module(id.module).functions.len() {
+            let user = FunctionId {
+                module: id.module,
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+            };
+            let function = links.function(user);
+            for op in &function.ops {
+                match op.kind {
+                    OpKind::Release { lock } => given |= is_it(user, function, lock),
+                    OpKind::Call(call) => {
+                        taken |= matches!(*function.value(function.calls[call as usize].callee),
+                            Value::Attribute { base, name, .. }
+                                if name.as_str() == "acquire" && is_it(user, function, base));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        given && !taken
     }
 
     /// The lock behind a condition that was made with one.
