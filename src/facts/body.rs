@@ -137,6 +137,8 @@ pub(super) struct Frame<'a> {
     pub loop_depth: u32,
     /// How many statements around this one catch the absence of an element.
     pub absence_handled: u32,
+    /// How many catch the refusal of a queue, a future or the file system.
+    pub refusal_handled: u32,
     /// How many handlers of exceptions are around.
     pub handlers: u32,
     pub loops: Vec<LoopFrame<'a>>,
@@ -213,6 +215,7 @@ impl<'a> Frame<'a> {
             control: 0,
             loop_depth: 0,
             absence_handled: 0,
+            refusal_handled: 0,
             handlers: 0,
             loops: Vec::new(),
             regions: 0,
@@ -370,6 +373,7 @@ impl<'a> Walker<'a> {
             control: frame.control,
             in_loop: frame.loop_depth > 0,
             absence_handled: frame.absence_handled > 0,
+            refusal_handled: frame.refusal_handled > 0,
             in_handler: frame.handlers > 0,
         };
         frame.code.ops.push(op);

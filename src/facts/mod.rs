@@ -297,6 +297,8 @@ pub struct Op {
     /// Whoever wrote it expects what it asks for to be absent: inside `try: ... except KeyError`
     /// or `with suppress(KeyError)`.
     pub absence_handled: bool,
+    /// The same of what a queue, a future or the file system may refuse: inside `try: ... except Empty`.
+    pub refusal_handled: bool,
     /// Runs because of an exception: inside `except`.
     pub in_handler: bool,
 }

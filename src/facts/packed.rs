@@ -385,11 +385,12 @@ def forget():
                     start: number,
                     end: 5,
                 },
-                // Two bits beside it tell of exceptions.
-                held: number >> 2,
+                // Three bits beside it tell of exceptions.
+                held: number >> 3,
                 control: number,
                 in_loop: number == 0,
                 absence_handled: number == 7,
+                refusal_handled: number % 3 == 1,
                 in_handler: number > 7,
             });
             code.calls.push(Call {

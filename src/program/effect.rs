@@ -26,6 +26,13 @@ pub enum Slot {
     File(Name),
 }
 
+impl Slot {
+    /// Whether it is a state that methods and functions tell, not something stored.
+    pub fn is_told(self) -> bool {
+        matches!(self, Self::State(_) | Self::File(_))
+    }
+}
+
 /// An abstract shared location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {

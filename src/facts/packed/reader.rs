@@ -226,11 +226,12 @@ impl<'a> Reader<'a> {
         Op {
             kind: self.op_kind(first & KIND, flag),
             range,
-            held: self.next.held >> 2,
+            held: self.next.held >> 3,
             control: self.next.control,
             in_loop: first & op::IN_LOOP != 0,
             absence_handled: self.next.held & 1 != 0,
             in_handler: self.next.held & 2 != 0,
+            refusal_handled: self.next.held & 4 != 0,
         }
     }
 

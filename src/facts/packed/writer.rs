@@ -238,7 +238,10 @@ impl Writer<'_> {
         if flag {
             first |= op::FLAG;
         }
-        let held = it.held << 2 | u32::from(it.in_handler) << 1 | u32::from(it.absence_handled);
+        let exceptions = u32::from(it.refusal_handled) << 2
+            | u32::from(it.in_handler) << 1
+            | u32::from(it.absence_handled);
+        let held = it.held << 3 | exceptions;
         let moved = (held, it.control) != (self.next.held, self.next.control);
         if moved {
             first |= op::UNDER;

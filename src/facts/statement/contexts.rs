@@ -2,7 +2,7 @@
 
 use ruff_python_ast::StmtWith;
 
-use super::exceptions::{suppressed, suppresses_absence};
+use super::exceptions::{ABSENT_ELEMENT, REFUSAL, suppressed, suppresses};
 use crate::facts::body::{Attended, Walker, range_of};
 use crate::facts::{Held, OpKind, Value, ValueId};
 
@@ -34,12 +34,13 @@ impl<'a> Walker<'a> {
             self.frame().with_spelled.push(spelled);
         }
         self.frame().with_regions.push(regions_before);
-        let handled = u32::from(
-            it.items
-                .iter()
-                .any(|it| suppresses_absence(&it.context_expr)),
-        );
-        self.frame().absence_handled += handled;
+        let handled = |names: &[&str]| {
+            let mut items = it.items.iter();
+            u32::from(items.any(|it| suppresses(&it.context_expr, names)))
+        };
+        let (absence, refusal) = (handled(&ABSENT_ELEMENT), handled(&REFUSAL));
+        self.frame().absence_handled += absence;
+        self.frame().refusal_handled += refusal;
         let catches = it
             .items
             .iter()
@@ -52,7 +53,8 @@ impl<'a> Walker<'a> {
         });
         self.statements(&it.body);
         self.frame().attended.pop();
-        self.frame().absence_handled -= handled;
+        self.frame().absence_handled -= absence;
+        self.frame().refusal_handled -= refusal;
         self.frame().with_regions.pop();
         self.frame().with_spelled.truncate(outer);
         for (context, region, range) in entered.into_iter().rev() {

@@ -8,13 +8,20 @@ use crate::facts::{OpKind, ValueId};
 /// Exceptions that tell of the absence of an element or attribute.
 const ABSENCE: [&str; 4] = ["KeyError", "IndexError", "LookupError", "AttributeError"];
 
-/// Exceptions by which a queue, a future or the file system refuses what its state does not allow, and a
-/// container an element that it does not have.
-const REFUSAL: [&str; 8] = [
+/// The same, and those that methods raise which look for an element.
+pub(super) const ABSENT_ELEMENT: [&str; 5] = [
+    "KeyError",
+    "IndexError",
+    "LookupError",
+    "AttributeError",
+    "ValueError",
+];
+
+/// Exceptions by which a queue, a future or the file system refuses what its state does not allow.
+pub(super) const REFUSAL: [&str; 7] = [
     "Empty",
     "Full",
     "InvalidStateError",
-    "ValueError",
     "FileExistsError",
     "FileNotFoundError",
     "OSError",
@@ -29,13 +36,16 @@ impl<'a> Walker<'a> {
 
         let before = self.frame().flow.clone();
         let first_op = self.next_op();
-        let handled = u32::from(it.handlers.iter().any(expects_absence));
-        self.frame().absence_handled += handled;
+        let handled = |names: &[&str]| u32::from(it.handlers.iter().any(|it| expects(it, names)));
+        let (absence, refusal) = (handled(&ABSENT_ELEMENT), handled(&REFUSAL));
+        self.frame().absence_handled += absence;
+        self.frame().refusal_handled += refusal;
         let attended = self.attended_by(&it.handlers);
         self.frame().attended.push(attended);
         self.suite(&it.body);
         self.frame().attended.pop();
-        self.frame().absence_handled -= handled;
+        self.frame().absence_handled -= absence;
+        self.frame().refusal_handled -= refusal;
         let body_end = self.frame().flow.clone();
         let after_body = self.next_op();
         self.suite(&it.orelse);
@@ -183,9 +193,8 @@ fn says_absent(kind: &Expr) -> bool {
     names_one_of(kind, &ABSENCE)
 }
 
-/// Whether a handler is there for an element that is absent: it names such an exception, or it
-/// passes over everything.
-fn expects_absence(handler: &ExceptHandler) -> bool {
+/// Whether a handler is there for one of some exceptions: it names one, or it passes over everything.
+fn expects(handler: &ExceptHandler, names: &[&str]) -> bool {
     let ExceptHandler::ExceptHandler(handler) = handler;
     let passes = || {
         handler
@@ -194,21 +203,15 @@ fn expects_absence(handler: &ExceptHandler) -> bool {
             .all(|it| matches!(it, Stmt::Pass(_) | Stmt::Continue(_)))
     };
     match handler.type_.as_deref() {
-        Some(kind) => {
-            says_absent(kind)
-                || names_one_of(kind, &REFUSAL)
-                || names_one_of(kind, &["Exception"]) && passes()
-        }
+        Some(kind) => names_one_of(kind, names) || names_one_of(kind, &["Exception"]) && passes(),
         None => passes(),
     }
 }
 
-/// Whether the context of a `with` statement is `contextlib.suppress` of such an exception.
-pub(super) fn suppresses_absence(context: &Expr) -> bool {
-    let absent = |it: &Expr| {
-        says_absent(it) || names_one_of(it, &REFUSAL) || names_one_of(it, &["Exception"])
-    };
-    suppressed(context).is_some_and(|kinds| kinds.iter().any(absent))
+/// Whether the context of a `with` statement is `contextlib.suppress` of one of some exceptions.
+pub(super) fn suppresses(context: &Expr, names: &[&str]) -> bool {
+    let is_one = |it: &Expr| names_one_of(it, names) || names_one_of(it, &["Exception"]);
+    suppressed(context).is_some_and(|kinds| kinds.iter().any(is_one))
 }
 
 /// The exceptions that `contextlib.suppress` catches, if the context of a `with` statement is one.

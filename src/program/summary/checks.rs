@@ -6,7 +6,11 @@ use super::*;
 impl Summaries<'_> {
     /// Records an access and, when a test decided about it, the two together.
     pub(super) fn act(&mut self, walk: &mut Walk<'_>, index: u32, access: PlaceAccess) {
-        let sure = cannot_fail(walk.function, index, access.access, access.container);
+        let sure = if access.place.slot.is_told() {
+            walk.function.ops[index as usize].refusal_handled
+        } else {
+            cannot_fail(walk.function, index, access.access, access.container)
+        };
         let may_rely = !sure
             && ((access.access.writes() && !self.is_keyed_by_thread(walk, index))
                 || access.access == Access::Read

@@ -236,8 +236,12 @@ impl Summaries<'_> {
         access: PlaceAccess,
     ) -> bool {
         let op = &walk.function.ops[index as usize];
-        access.access == Access::Remove && op.absence_handled
-            || self.eval.links.function(effect.at.function).left_to_callers
+        let is_expected = if access.place.slot.is_told() {
+            op.refusal_handled
+        } else {
+            access.access == Access::Remove && op.absence_handled
+        };
+        is_expected || self.eval.links.function(effect.at.function).left_to_callers
     }
 
     /// What a call passes for a parameter of the callee.

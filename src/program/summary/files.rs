@@ -30,7 +30,7 @@ impl Summaries<'_> {
             let Some((place, keyed_by)) = path.and_then(|&it| self.file(walk, it)) else {
                 continue;
             };
-            let expected = walk.function.ops[index as usize].absence_handled;
+            let expected = walk.function.ops[index as usize].refusal_handled;
             let access = PlaceAccess {
                 keyed_by,
                 settled: expected,
