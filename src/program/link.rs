@@ -55,7 +55,8 @@ pub struct Links {
     pub modules: Vec<(FileId, Arc<ModuleFacts>)>,
     tables: Vec<Arc<Table>>,
     paths: Arc<FxHashMap<String, ModuleIndex>>,
-    script_folders: FxHashSet<String>,
+    /// Modules that are parts of a script beside them.
+    script_parts: FxHashSet<ModuleIndex>,
     /// Package of each module; see [`Links::package`].
     packages: Vec<u32>,
     /// By package: see [`Links::is_of_command`].
@@ -99,6 +100,8 @@ pub struct Table {
     settings: Vec<Name>,
     /// It names a function that asks about the GIL or counts on it.
     names_gil: bool,
+    /// Modules that it imports by their full names, without what follows the first dot; sorted.
+    imports: Box<[Name]>,
     /// It imports something that is about threads.
     knows_threads: bool,
     /// See [`Links::runs_when_imported`].
@@ -164,6 +167,7 @@ impl Table {
             classes: ClassNames::new(facts),
             ..Self::default()
         };
+        let mut imports: FxHashSet<Name> = FxHashSet::default();
         for value in facts.functions.iter().flat_map(|it| &it.values) {
             match value {
                 Value::Imported { name, .. } | Value::Attribute { name, .. } => {
@@ -174,8 +178,18 @@ impl Table {
             }
             if let Value::Module(module) | Value::Imported { module, .. } = value {
                 table.knows_threads |= is_about_threads(module.as_str());
+                imports.insert(*module);
             }
         }
+        let mut imports: Vec<Name> = imports
+            .into_iter()
+            .filter_map(|it| it.as_str().split('.').next())
+            .filter(|first| !first.is_empty())
+            .map(Name::new)
+            .collect();
+        imports.sort_unstable();
+        imports.dedup();
+        table.imports = imports.into();
         table.settings = names.settings.made_in(facts);
         table.hints = hints(facts, &names.spawning);
         table.by_thread = classes_by_thread(facts);
@@ -299,7 +313,7 @@ impl Links {
             modules,
             tables,
             paths,
-            script_folders: FxHashSet::default(),
+            script_parts: FxHashSet::default(),
             packages: Vec::new(),
             commands: Vec::new(),
             loops: Vec::new(),
@@ -307,7 +321,7 @@ impl Links {
             rewritten: Arc::default(),
         };
         links.collect_rewritten(last);
-        links.collect_script_folders();
+        links.collect_script_parts();
         links.collect_packages();
         links.collect_internal(last);
         links
@@ -372,16 +386,35 @@ impl Links {
             .collect()
     }
 
-    /// Folders that hold a script and are not packages. What lies beside a `setup.py` is a library
-    /// and the scripts that try it.
-    fn collect_script_folders(&mut self) {
+    /// Modules in a folder of scripts, outside any package, that something there or below imports.
+    /// What lies beside a `setup.py` is a library and the scripts that try it.
+    fn collect_script_parts(&mut self) {
+        let folder_of = |path: &str| path.rsplit_once('/').map_or(0, |(folder, _)| folder.len());
+        let mut folders: FxHashSet<&str> = FxHashSet::default();
         for (module, (_, facts)) in (0..).zip(&self.modules) {
-            let folder = facts.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let folder = &facts.path[..folder_of(&facts.path)];
             let is_library = self.paths.contains_key(join(folder, "setup").as_str());
             if self.is_program(module) && !is_library && !self.paths.contains_key(folder) {
-                self.script_folders.insert(folder.to_owned());
+                folders.insert(folder);
             }
         }
+        let mut parts = FxHashSet::default();
+        for ((_, facts), table) in self.modules.iter().zip(&self.tables) {
+            let mut folder = facts.path.as_str();
+            while !folder.is_empty() {
+                folder = &folder[..folder_of(folder)];
+                if folders.contains(folder) {
+                    let beside = table.imports.iter().map(|it| join(folder, it.as_str()));
+                    let modules = beside.filter_map(|it| self.paths.get(it.as_str()).copied());
+                    // A package there is one, whoever imports it.
+                    parts.extend(modules.filter(|&it| {
+                        let path = &self.modules[it as usize].1.path;
+                        path.len() > folder.len() && folder_of(path) == folder.len()
+                    }));
+                }
+            }
+        }
+        self.script_parts = parts;
     }
 
     fn collect_packages(&mut self) {
@@ -482,7 +515,7 @@ impl Links {
 
     /// The same folders hold scripts, and the packages show the same to the outside.
     pub(super) fn shows_as_much_as(&self, other: &Self) -> bool {
-        self.script_folders == other.script_folders
+        self.script_parts == other.script_parts
             && self.commands == other.commands
             && self.loops == other.loops
             && self.internal == other.internal
@@ -544,9 +577,9 @@ impl Links {
         self.paths.contains_key(folder)
     }
 
-    /// Whether the modules of a folder belong to a script beside them.
-    pub fn is_script_folder(&self, folder: &str) -> bool {
-        self.script_folders.contains(folder)
+    /// Whether a module belongs to a script beside it.
+    pub fn is_part_of_script(&self, module: ModuleIndex) -> bool {
+        self.script_parts.contains(&module)
     }
 
     /// The attributes of a class and of its instances, its own methods and body alone, that may be

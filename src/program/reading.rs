@@ -252,9 +252,9 @@ impl<'p> Reading<'p> {
         self.links.is_package(folder)
     }
 
-    /// As [`Links::is_script_folder`].
-    pub fn is_script_folder(self, folder: &str) -> bool {
-        self.links.is_script_folder(folder)
+    /// As [`Links::is_part_of_script`].
+    pub fn is_part_of_script(self, module: ModuleIndex) -> bool {
+        self.links.is_part_of_script(module)
     }
 
     /// As [`Links::lock_fields`].

@@ -19,7 +19,7 @@ impl Finder<'_> {
         let program = self.links.is_program(self.module);
         // A module of a package that can also be run is imported all the same.
         let closed = (program && !self.is_importable())
-            || self.is_beside_script()
+            || self.links.is_part_of_script(self.module)
             || self.links.is_of_command(self.module);
         let test = sharing::is_test_path(&facts.path);
         let callers = if closed
@@ -96,13 +96,6 @@ impl Finder<'_> {
             && !sharing::is_test_path(path)
             && self.links.is_package(folder)
             && !self.links.runs_when_imported(self.module)
-    }
-
-    /// A module beside a script, outside any package, is part of that script.
-    fn is_beside_script(&self) -> bool {
-        let path = &self.links.module(self.module).path;
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        self.links.is_script_folder(folder)
     }
 
     /// A module with coroutines, or beside an event loop in its package, that knows nothing of threads
