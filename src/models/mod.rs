@@ -417,6 +417,9 @@ pub struct ClassModel {
     /// them (a request handler given to a threading server).
     #[serde(default)]
     pub served: bool,
+    /// The attribute that holds the server, where instances are made by one.
+    #[serde(default)]
+    pub server_in: Option<String>,
     /// Canonical names of library classes whose model this one extends.
     #[serde(default)]
     pub bases: Vec<String>,

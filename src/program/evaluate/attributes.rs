@@ -3,6 +3,7 @@
 use super::results::builtin_container;
 use super::{Binding, CALL_ORIGIN, Evaluator};
 use crate::facts::{Constant, OpKind, Value};
+use crate::models::CallModel;
 use crate::program::link::Stored;
 use crate::program::object::{
     ClassId, Frame, FrameId, FunctionId, Object, ObjectId, Origin, SetId,
@@ -171,6 +172,11 @@ impl Evaluator<'_> {
         let given = self.given_by_maker(object, name);
         found = self.arena.union(found, given);
         if found == SetId::UNKNOWN && !lineage.external.is_empty() {
+            let models = self.inherited_models(class);
+            let mut held_in = models.iter().filter_map(|it| it.server_in.as_deref());
+            if held_in.any(|attribute| attribute == name.as_str()) {
+                return self.servers_beside(class);
+            }
             return self.arena.single(Object::Method(object, name));
         }
         found
@@ -202,6 +208,27 @@ impl Evaluator<'_> {
             }
         }
         all
+    }
+
+    /// The server for which a handler works: of a class that stands beside that of the handler.
+    fn servers_beside(&mut self, handler: ClassId) -> SetId {
+        let origin = Origin::Assumed { shared: true };
+        let mut servers = Vec::new();
+        for index in 0..self.links.module(handler.module).classes.len() {
+            let class = ClassId {
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+                ..handler
+            };
+            let models = self.inherited_models(class);
+            let serves = |call: &CallModel| !call.serves.is_empty();
+            if models
+                .iter()
+                .any(|it| it.method.get("__init__").is_some_and(serves))
+            {
+                servers.push(self.arena.object(Object::Instance(class, origin)));
+            }
+        }
+        self.arena.set(servers)
     }
 
     fn super_attribute(&mut self, class: ClassId, receiver: ObjectId, name: Name) -> SetId {
