@@ -388,6 +388,10 @@ impl<'a> Places<'a> {
             let is_stale = x.access == Access::CheckThenAct && y.acts_as() == x.acts && is_shared;
             return is_stale.then_some(Defect::StaleTest);
         }
+        // Who walks or asks the container that was replaced goes on with the old one.
+        if y.replaces_container() && !x.access.writes() {
+            return None;
+        }
         match x.access {
             Access::Advance => Some(Defect::SharedIterator),
             Access::Update if y.access.writes() => {
@@ -396,7 +400,12 @@ impl<'a> Places<'a> {
                 if let Slot::Contents | Slot::ContentsOf(_) = x.place.slot
                     && adds
                     && !x.adds_computed()
+                    && !x.replaces_container()
                 {
+                    return None;
+                }
+                // Two who replace it meet at the attribute.
+                if x.replaces_container() && y.replaces_container() {
                     return None;
                 }
                 // The act itself, under all locks that it holds, is compared on its own.

@@ -167,6 +167,12 @@ impl PlaceAccess {
         self.access == Access::Update && self.acts == Access::Add
     }
 
+    /// It puts another container in the place of one that it was computed from: what others change
+    /// in the old one meanwhile is lost.
+    pub fn replaces_container(&self) -> bool {
+        self.access == Access::Update && self.acts == Access::Clear
+    }
+
     /// The act behind a test adds to a set, where another thread may have added the same.
     pub fn adds_to_set(&self) -> bool {
         self.acts == Access::Add && self.container == Some(ContainerKind::Set)

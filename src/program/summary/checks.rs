@@ -149,7 +149,35 @@ impl Summaries<'_> {
             }
             control = node.parent;
         }
-        found.map_or(Decision::Free, Decision::Stale)
+        match found {
+            Some(_) if self.is_put_in_before(walk, index, place, &now) => Decision::Settled,
+            Some(test) => Decision::Stale(test),
+            None => Decision::Free,
+        }
+    }
+
+    /// Whether what an act finds was put there in the same critical section, whatever a test before it
+    /// said: `if k not in d: with lock: d.setdefault(k, v); d.move_to_end(k)`.
+    fn is_put_in_before(
+        &self,
+        walk: &Walk<'_>,
+        index: u32,
+        place: Place,
+        now: &[HeldLock],
+    ) -> bool {
+        let function = walk.function;
+        let control = function.ops[index as usize].control;
+        walk.by_op
+            .iter()
+            .take_while(|(op, _)| *op < index)
+            .any(|&(op, effect)| {
+                let effect = &walk.summary.effects[effect as usize];
+                let puts_in = matches!(effect.action, Action::Access(it)
+                    if it.place == place && matches!(it.access, Access::Add | Access::SetItem));
+                puts_in
+                    && function.ops[op as usize].control == control
+                    && !common_sections(&effect.held, now).is_empty()
+            })
     }
 
     /// What a test loads, by op and effect: itself, or into a local variable earlier, with how the

@@ -51,6 +51,40 @@ impl Summaries<'_> {
         }
     }
 
+    /// A container that is replaced by one computed from it: `self.waiting = self.waiting - done`. Who
+    /// adds to the old one in between adds for nobody.
+    pub(super) fn replace_container(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        place: Place,
+        load: u32,
+    ) {
+        let Slot::Field(name) = place.slot else {
+            return;
+        };
+        let before = self.eval.attribute(place.object, name);
+        let objects = self.eval.arena.members(before).to_vec();
+        let Some(kind) = objects.into_iter().find_map(|it| self.kind_of(it)) else {
+            return;
+        };
+        let (loaded, now) = (self.held_at(walk, load), self.held_at(walk, index));
+        let access = PlaceAccess {
+            acts: Access::Clear,
+            relies_on: Some(self.at(walk, load)),
+            container: Some(kind),
+            ..PlaceAccess::plain(
+                Place {
+                    slot: Slot::ContentsOf(name),
+                    ..place
+                },
+                Access::Update,
+            )
+        };
+        let held = common_sections(&loaded, &now);
+        self.record_held(walk, index, Action::Access(access), held);
+    }
+
     /// `setattr(object, name, getattr(object, name) + n)`. Which attribute that is only the run knows:
     /// it is taken to be the same for all who come by way of the function.
     pub(super) fn update_by_name(

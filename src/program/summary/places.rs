@@ -428,6 +428,7 @@ impl Summaries<'_> {
             }
             Update::From(load) => {
                 self.update_from(walk, index, place, load, None);
+                self.replace_container(walk, index, place, load);
             }
         }
     }
