@@ -15,6 +15,7 @@ mod containers;
 mod files;
 mod libraries;
 mod locks;
+mod optimistic;
 mod ownership;
 mod places;
 mod raising;

@@ -41,6 +41,9 @@ impl Summaries<'_> {
             if is_item && !kind.is_some_and(|kind| Access::SetItem.changes_size(kind)) {
                 continue;
             }
+            if self.is_unchanged_since(walk, index, place, load) {
+                continue;
+            }
             let access = PlaceAccess {
                 acts: Access::Add,
                 relies_on: Some(self.at(walk, load)),
@@ -68,6 +71,9 @@ impl Summaries<'_> {
         let Some(kind) = objects.into_iter().find_map(|it| self.kind_of(it)) else {
             return;
         };
+        if self.is_unchanged_since(walk, index, place, load) {
+            return;
+        }
         let (loaded, now) = (self.held_at(walk, load), self.held_at(walk, index));
         let access = PlaceAccess {
             acts: Access::Clear,

@@ -433,8 +433,8 @@ impl Summaries<'_> {
         }
     }
 
-    /// A store computed from an earlier load: only locks held from the one to the other protect
-    /// it.
+    /// A store computed from an earlier load: only locks held from the one to the other protect it,
+    /// unless a test under the lock says that nothing has changed since.
     pub(super) fn update_from(
         &mut self,
         walk: &mut Walk<'_>,
@@ -443,6 +443,16 @@ impl Summaries<'_> {
         load: u32,
         container: Option<ContainerKind>,
     ) {
+        if self.is_unchanged_since(walk, index, place, load) {
+            let store = container.map_or(Access::Write, |_| Access::SetItem);
+            let access = PlaceAccess {
+                container,
+                settled: true,
+                ..PlaceAccess::plain(place, store)
+            };
+            self.record(walk, index, Action::Access(access));
+            return;
+        }
         let before = self.held_at(walk, load);
         let now = self.held_at(walk, index);
         let held = common_sections(&before, &now);
