@@ -106,14 +106,20 @@ impl Finder<'_> {
                 }
                 false
             });
-        let in_constructor = object.is_some_and(|object| {
-            let function = self.links.function(effect.at.function);
-            function.name.as_str() == "__init__"
-                && matches!(effect.action, Action::Access(access)
-                    if matches!(self.summaries.eval.arena.get(access.place.object),
-                        Object::Instance(..)))
-                && self.is_constructor_of(effect.at.function, object)
-        });
+        let is_constructor = |function| self.links.function(function).name.as_str() == "__init__";
+        let in_constructor = is_constructor(effect.at.function)
+            && match effect.action {
+                Action::Access(PlaceAccess { place, .. }) => {
+                    self.is_constructor_of(effect.at.function, place.object)
+                }
+                // Of the object that keeps it, not of one that is told of it.
+                Action::ThreadLocal { object, .. } => {
+                    let made = self.summaries.eval.arena.origin(object);
+                    matches!(made, Some(Origin::Site { frame, .. })
+                        if is_constructor(self.summaries.eval.arena.frame_of(frame).function))
+                }
+                _ => false,
+            };
         let many = object.is_some_and(|object| self.summaries.is_many(object))
             || matches!(effect.action, Action::Acquire { lock, .. } if self.is_any_of_its_class(lock));
         let meanwhile = Meanwhile {

@@ -250,7 +250,10 @@ impl Summaries<'_> {
         update: Update,
     ) {
         if matches!(self.eval.arena.get(object), Object::Foreign(..)) {
-            self.thread_local_use(walk, index, object, name, true);
+            // What is computed from what was there sets nothing where nothing was.
+            if update == Update::Replace {
+                self.thread_local_use(walk, index, object, name, true);
+            }
             return;
         }
         if !self.has_fields(object) {
