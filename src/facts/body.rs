@@ -169,6 +169,8 @@ pub(super) struct Frame<'a> {
     pub with_regions: Vec<u32>,
     /// Leaks that count if the lock is in `released`.
     pub leaks: Vec<(Taken<'a>, Range, WayOut)>,
+    /// Generator expressions, with the ops that run whenever one is advanced.
+    pub generators: Vec<(ValueId, std::ops::Range<u32>)>,
     cells: FxHashMap<Name, Vec<ValueId>>,
     constants: FxHashMap<Constant, ValueId>,
     plain: FxHashMap<Value, ValueId>,
@@ -232,6 +234,7 @@ impl<'a> Frame<'a> {
             with_regions: Vec::new(),
             branches: 0,
             leaks: Vec::new(),
+            generators: Vec::new(),
             cells: FxHashMap::default(),
             constants: FxHashMap::default(),
             plain: FxHashMap::default(),
@@ -634,6 +637,14 @@ impl<'a> Walker<'a> {
             return;
         };
         frame.code.held = frame.held.sets;
+        // A generator expression that is returned is walked by the caller: whatever was held where it
+        // stands has been given back by then.
+        for (made, ops) in frame.generators {
+            if frame.code.returns.contains(&made) {
+                let ops = ops.start as usize..ops.end as usize;
+                frame.code.ops[ops].iter_mut().for_each(|op| op.held = 0);
+            }
+        }
         let mut cells: Vec<_> = frame.cells.into_iter().collect();
         cells.sort_by_key(|(name, _)| name.as_str());
         frame.code.cells = cells;

@@ -600,8 +600,12 @@ impl<'a> Walker<'a> {
         let outside = self.frame().control;
         let outer_many = self.frame().loop_depth > 0;
         let mut shadowed = Vec::new();
+        let mut walked = None;
         for generator in generators {
             let iterated = self.expression(&generator.iter);
+            // Of a generator expression, what it walks first is computed where it stands.
+            let walked_from = self.next_op();
+            walked.get_or_insert(walked_from);
             self.frame().loop_depth += 1;
             self.op(
                 OpKind::Iterate { base: iterated },
@@ -632,11 +636,16 @@ impl<'a> Walker<'a> {
             self.restore(slot, value);
         }
         let elements = self.list(&[element]);
-        self.value(Value::Container {
+        let made = self.value(Value::Container {
             literal,
             elements,
             many: outer_many,
-        })
+        });
+        if let (Literal::Generator, Some(first)) = (literal, walked) {
+            let end = self.next_op();
+            self.frame().generators.push((made, first..end));
+        }
+        made
     }
 
     /// Binds comprehension targets, which shadow variables of the function until the end.

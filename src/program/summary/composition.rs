@@ -78,9 +78,28 @@ impl Summaries<'_> {
         }
     }
 
+    /// Whether a call makes a generator and returns it: what that does it does for the caller, when
+    /// the locks of this function have been given back.
+    fn is_walked_by_caller(&self, walk: &Walk<'_>, index: u32, callee: FrameId) -> bool {
+        let id = self.eval.arena.frame_of(callee).function;
+        let OpKind::Call(call) = walk.function.ops[index as usize].kind else {
+            return false;
+        };
+        let made = walk.function.calls[call as usize].result;
+        walk.function.returns.contains(&made)
+            && self.eval.links.function(id).is_generator
+            && !self
+                .eval
+                .is_decorated_with(id, &["contextmanager", "asynccontextmanager"])
+    }
+
     /// Adds what a callee does.
     pub(super) fn compose(&mut self, walk: &mut Walk<'_>, index: u32, callee: FrameId) {
-        let held = self.held_at(walk, index);
+        let held = if self.is_walked_by_caller(walk, index, callee) {
+            Rc::default()
+        } else {
+            self.held_at(walk, index)
+        };
         self.compose_under(walk, index, callee, held);
     }
 
