@@ -16,7 +16,7 @@ mod results;
 mod targets;
 mod values;
 
-pub use owners::{is_kept, made_value};
+pub use owners::{is_kept_beside, made_value};
 
 use std::cell::RefCell;
 use std::rc::Rc;

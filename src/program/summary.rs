@@ -33,7 +33,7 @@ use super::atomicity::{self, Access};
 use super::effect::{
     Action, At, Effect, Escape, Exposure, HeldLock, Mode, Place, PlaceAccess, Slot, Spawn, Summary,
 };
-use super::evaluate::{Binding, Evaluator, Target, is_kept, made_value};
+use super::evaluate::{Binding, Evaluator, Target, is_kept_beside, made_value};
 use super::link::Home;
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
 use super::sharing;

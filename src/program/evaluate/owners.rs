@@ -3,9 +3,13 @@
 use std::rc::Rc;
 
 use super::{CALL_ORIGIN, Evaluator};
-use crate::facts::{Function, OpKind, Value, ValueId};
+use crate::facts::{Call, Function, Literal, Op, OpKind, Value, ValueId, Variable};
 use crate::program::link::Home;
-use crate::program::object::{FrameId, FunctionId, ObjectId, Origin, SetId};
+use crate::program::object::{FrameId, FunctionId, ModuleIndex, Object, ObjectId, Origin, SetId};
+use crate::source::name::Name;
+
+/// What a table may be asked, by whoever does not fill it.
+const QUESTIONS: [&str; 7] = ["get", "keys", "values", "items", "copy", "pop", "clear"];
 
 /// Objects that are found in more places than this are taken to be in the first ones.
 const MAX_HOLDERS: usize = 8;
@@ -90,6 +94,92 @@ impl Evaluator<'_> {
         )
     }
 
+    /// The call `table.get(key, value)` of a frame to which a value is the default, where nothing
+    /// is ever in the table: each call of the function gets a value of its own.
+    pub fn asked_for(&mut self, frame: FrameId, value: ValueId) -> Option<u32> {
+        let function = self.links.function(self.arena.frame_of(frame).function);
+        (0..).zip(&function.calls).find_map(|(index, call)| {
+            let (table, default) = lookup(function, call)?;
+            (default == value && self.are_never_filled(frame, table)).then_some(index)
+        })
+    }
+
+    /// What `table.get(key, default)` gives, when nothing is ever in the table.
+    pub(super) fn default_of(&mut self, frame: FrameId, call: &Call) -> SetId {
+        let function = self.links.function(self.arena.frame_of(frame).function);
+        let Some((table, default)) = lookup(function, call) else {
+            return SetId::UNKNOWN;
+        };
+        let made = self.value(frame, default);
+        let mut members = self.arena.members(made).iter();
+        let is_of_library = members.all(|&it| matches!(self.arena.get(it), Object::Foreign(..)));
+        if is_of_library && self.are_never_filled(frame, table) {
+            made
+        } else {
+            SetId::UNKNOWN
+        }
+    }
+
+    /// Whether a value is a dict that is made empty under a private name, and every use of that
+    /// name in its module only asks what is in it.
+    fn are_never_filled(&mut self, frame: FrameId, table: ValueId) -> bool {
+        let tables = self.value(frame, table);
+        let [table] = *self.arena.members(tables) else {
+            return false;
+        };
+        let Object::Container(Literal::Dict, Origin::Site { frame, value, .. }) =
+            *self.arena.get(table)
+        else {
+            return false;
+        };
+        let id = self.arena.frame_of(frame).function;
+        let function = self.links.function(id);
+        let made = made_value(function, value);
+        let is_empty = match function.value(made) {
+            Value::Container { elements, .. } => elements.len == 0,
+            Value::Call(call) => {
+                let call = &function.calls[*call as usize];
+                call.arguments.len == 0 && call.keywords.is_empty()
+            }
+            _ => false,
+        };
+        let name = match self.links.home(id, made) {
+            Some(Home::Attribute(_, name) | Home::Class(_, name) | Home::Global(_, name)) => name,
+            _ => return false,
+        };
+        is_empty && name.as_str().starts_with('_') && self.is_only_asked(id.module, name)
+    }
+
+    /// Whether a module does nothing to what goes under a name but ask it.
+    fn is_only_asked(&self, module: ModuleIndex, name: Name) -> bool {
+        let functions = self.links.module(module).functions.len();
+        (0..functions).all(|index| {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let function = self.links.function(FunctionId { module, index });
+            let is_it = |value: ValueId| match *function.value(value) {
+                Value::Attribute { name: it, .. } | Value::Global(it) => it == name,
+                Value::Read(op) => matches!(function.ops.get(op as usize).map(|op| &op.kind),
+                    Some(OpKind::ReadVariable { variable: Variable::Global(it), .. }) if *it == name),
+                _ => false,
+            };
+            let changes = |op: &Op| match op.kind {
+                OpKind::ItemWrite { base, .. } | OpKind::Extend { base, .. } => is_it(base),
+                OpKind::Write { value, .. }
+                | OpKind::WriteVariable { value, .. }
+                | OpKind::Return { value }
+                | OpKind::Yield { value } => is_it(value),
+                OpKind::Call(call) => matches!(
+                    *function.value(function.calls[call as usize].callee),
+                    Value::Attribute { base, name: method, .. }
+                        if is_it(base) && !QUESTIONS.contains(&method.as_str())
+                ),
+                _ => false,
+            };
+            // Handed on, put into another container, or one of several.
+            !function.lists.iter().any(|&it| is_it(it)) && !function.ops.iter().any(changes)
+        })
+    }
+
     /// The object that holds another one: the one in whose method or constructor it was made, when
     /// that keeps it. What a method makes and only returns belongs to whoever called it; of that,
     /// the object in whose attribute it was found.
@@ -114,6 +204,17 @@ impl Evaluator<'_> {
     }
 }
 
+/// The table and the default of `table.get(key, default)`.
+fn lookup(function: &Function, call: &Call) -> Option<(ValueId, ValueId)> {
+    let Value::Attribute { base, name, .. } = *function.value(call.callee) else {
+        return None;
+    };
+    let &[_, default] = function.list(call.arguments) else {
+        return None;
+    };
+    (name.as_str() == "get").then_some((base, default))
+}
+
 /// The value that stands for an object at its allocation site.
 pub fn made_value(function: &Function, site: u32) -> ValueId {
     if site & CALL_ORIGIN == 0 {
@@ -125,6 +226,11 @@ pub fn made_value(function: &Function, site: u32) -> ValueId {
 
 /// Whether a function keeps a value: stores it, hands it on, or lets a nested function see it.
 pub fn is_kept(function: &Function, value: ValueId) -> bool {
+    is_kept_beside(function, value, None)
+}
+
+/// The same, of what it does beside one of its calls.
+pub fn is_kept_beside(function: &Function, value: ValueId, beside: Option<u32>) -> bool {
     let holds = |list: &[ValueId]| list.contains(&value);
     // One of several: `lock if threads else None`.
     let is_it = |stored: ValueId| {
@@ -140,8 +246,9 @@ pub fn is_kept(function: &Function, value: ValueId) -> bool {
             | OpKind::WriteVariable { value: stored, .. }
             | OpKind::ItemWrite { value: stored, .. } => is_it(*stored),
             OpKind::Call(call) => {
+                let asked = beside == Some(*call);
                 let call = &function.calls[*call as usize];
-                holds(function.list(call.arguments))
+                !asked && holds(function.list(call.arguments))
                     || call.keywords.iter().any(|(_, argument)| *argument == value)
             }
             _ => false,

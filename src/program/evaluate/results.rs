@@ -232,7 +232,14 @@ impl Evaluator<'_> {
                     });
                     self.arena.set(left)
                 }
-                "get" | "setdefault" => self.elements(receiver),
+                "get" => {
+                    let elements = self.elements(receiver);
+                    if elements == SetId::UNKNOWN {
+                        return self.default_of(frame, call);
+                    }
+                    elements
+                }
+                "setdefault" => self.elements(receiver),
                 "copy" | "values" | "items" | "keys" | "union" | "difference" => {
                     self.made(frame, |origin| {
                         Object::Container(Literal::List, origin(index | CALL_ORIGIN, call.many))

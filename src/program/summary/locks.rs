@@ -300,12 +300,13 @@ impl Summaries<'_> {
                 (None, name)
             }
             Value::Call(call) => {
-                return self.find_named_lock(
-                    frame,
-                    function.calls[*call as usize].callee,
-                    certain,
-                    depth + 1,
-                );
+                let callee = function.calls[*call as usize].callee;
+                // What a table of locks is asked for is an item of it.
+                let named = match *function.value(callee) {
+                    Value::Attribute { base, name, .. } if name.as_str() == "get" => base,
+                    _ => callee,
+                };
+                return self.find_named_lock(frame, named, certain, depth + 1);
             }
             Value::Join(list) => {
                 let list = function.list(*list).to_vec();
@@ -348,7 +349,8 @@ impl Summaries<'_> {
         }
         let call = site & !CALL_ORIGIN;
         let made = function.calls[call as usize].result;
-        if is_kept(function, made) {
+        let beside = self.eval.asked_for(maker, made);
+        if is_kept_beside(function, made, beside) {
             return false;
         }
         // Seen from the function that made it, or returned to a caller that asks anew each time.
