@@ -6,7 +6,7 @@ use super::Target;
 use super::atomicity::Access;
 use super::object::{FunctionId, ObjectId};
 use crate::facts::Look;
-use crate::models::{ContainerKind, State, Threads};
+use crate::models::{ConditionUse, ContainerKind, State, Threads};
 use crate::source::name::Name;
 use crate::source::span::Range;
 
@@ -259,7 +259,7 @@ pub enum Action {
     LoopOnly { object: ObjectId, method: Name },
     /// A condition variable is waited on or notified.
     #[allow(missing_docs)]
-    Condition { lock: ObjectId, notify: bool },
+    Condition { lock: ObjectId, by: ConditionUse },
     /// An object that must not be shared between threads is used; from the target `until` on it
     /// may be.
     #[allow(missing_docs)]
@@ -286,6 +286,19 @@ pub enum Action {
     /// A context variable is read, or set.
     #[allow(missing_docs)]
     Context { object: ObjectId, store: bool },
+}
+
+impl Action {
+    /// Whether it wakes those who wait on a condition variable.
+    pub fn notifies(&self) -> bool {
+        matches!(
+            self,
+            Self::Condition {
+                by: ConditionUse::Notify,
+                ..
+            }
+        )
+    }
 }
 
 /// Whether other threads can see the object an effect is on.

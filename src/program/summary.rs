@@ -42,8 +42,7 @@ use crate::facts::{
     Value, ValueId, Variable, WayOut,
 };
 use crate::models::{
-    CallModel, ClassModel, ConditionUse, ContainerKind, LockKind, LockSide, State, SyncKind,
-    Threads,
+    CallModel, ClassModel, ContainerKind, LockKind, LockSide, State, SyncKind, Threads,
 };
 use crate::source::name::Name;
 

@@ -83,7 +83,7 @@ fn action(program: &Program, record: &Record) -> String {
         Action::ProcessWide { what, by, .. } => format!("changes {what} through `{by}`"),
         Action::LoopOnly { method, .. } => format!("calls `{method}`, which belongs to one loop"),
         Action::Signal { .. } => format!("signals `{}`", record.words),
-        Action::Condition { notify: true, .. } => format!("notifies `{}`", record.words),
+        action if action.notifies() => format!("notifies `{}`", record.words),
         Action::Condition { .. } => format!("waits on `{}`", record.words),
         Action::Unsafe { what, .. } => {
             format!("uses an object that threads must not share: {what}")

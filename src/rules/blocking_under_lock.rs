@@ -132,7 +132,8 @@ impl<'p> WaysOn<'p> {
                 Action::Acquire {
                     may_fail: false, ..
                 } if !program.root_of(record).handles.is_empty() => &mut ways.acquired,
-                Action::Signal { .. } | Action::Condition { notify: true, .. } => &mut ways.signals,
+                Action::Signal { .. } => &mut ways.signals,
+                ref action if action.notifies() => &mut ways.signals,
                 _ => continue,
             };
             by_key.entry(record.key).or_default().push(record);

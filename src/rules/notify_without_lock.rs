@@ -1,6 +1,7 @@
 //! The check behind `rules/notify-without-lock.md`; read that page first.
 
 use super::{exclusive, one_a_site};
+use crate::models::ConditionUse;
 use crate::program::Program;
 use crate::program::effect::Action;
 use crate::program::roots::Record;
@@ -17,16 +18,18 @@ impl Rule for NotifyWithoutLock {
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
         // Any lock that is held may be the condition's own under a name that is not followed.
         let wanted = one_a_site(program, |record| {
-            matches!(record.action, Action::Condition { .. })
+            // Where its state is there already, `wait_for` does not wait.
+            matches!(record.action, Action::Condition { by, .. } if by != ConditionUse::WaitFor)
                 && exclusive(record).next().is_none()
                 && !is_wrapper(program, record)
                 && !is_decorated(program, record)
         });
         for record in wanted {
             let condition = record.words;
-            let call = match record.action {
-                Action::Condition { notify: true, .. } => "notified",
-                _ => "waited on",
+            let call = if record.action.notifies() {
+                "notified"
+            } else {
+                "waited on"
             };
             report.record(
                 record,

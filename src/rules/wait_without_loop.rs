@@ -3,13 +3,14 @@
 use rustc_hash::FxHashSet;
 
 use super::{call_of, exclusive, one_a_site};
-use crate::facts::{Call, Function, Look, OpKind, Value, ValueId, Variable};
+use crate::facts::{Call, Constant, Function, Look, OpKind, Update, Value, ValueId, Variable};
 use crate::findings::Severity;
-use crate::models::ContainerKind;
+use crate::models::{ConditionUse, ContainerKind};
 use crate::program::Program;
 use crate::program::atomicity;
 use crate::program::effect::{Action, At};
 use crate::program::loaded_from::LoadedFrom;
+use crate::program::object::FunctionId;
 use crate::program::roots::Record;
 use crate::rule::{AtMost, Reporter, Rule, Text};
 use crate::source::name::Name;
@@ -24,8 +25,7 @@ impl Rule for WaitWithoutLoop {
 
     fn check(&self, program: &Program, report: &mut Reporter<'_>) {
         let wanted = one_a_site(program, |record| {
-            matches!(record.action, Action::Condition { notify: false, .. })
-                && trusts_the_notification(program, record)
+            is_use(record, ConditionUse::Wait) && trusts_the_notification(program, record)
         });
         for record in wanted {
             let condition = condition_words(program, record);
@@ -45,9 +45,7 @@ impl Rule for WaitWithoutLoop {
                 &[],
             );
         }
-        let waits = one_a_site(program, |record| {
-            matches!(record.action, Action::Condition { notify: false, .. })
-        });
+        let waits = one_a_site(program, |record| is_use(record, ConditionUse::Wait));
         for record in waits {
             let Some((tested, bounded)) = tested_too_early(program, record) else {
                 continue;
@@ -84,7 +82,126 @@ impl Rule for WaitWithoutLoop {
                 &[],
             );
         }
+        for record in one_a_site(program, |record| is_use(record, ConditionUse::WaitFor)) {
+            let Some(used) = used_unasked(program, record) else {
+                continue;
+            };
+            let condition = condition_words(program, record);
+            report.record(
+                record,
+                Text {
+                    message: format!(
+                        "`{condition}` is waited on with a timeout, and the result is ignored"
+                    ),
+                    label: "returns False when the timeout ends first".to_owned(),
+                    consequence: "after a timeout the code goes on as if what it waited for were \
+                                  there"
+                        .to_owned(),
+                    advice: "test what `wait_for` returns".to_owned(),
+                },
+                condition.to_string(),
+                vec![(used, "taken to be there".to_owned())],
+                &[],
+            );
+        }
     }
+}
+
+fn is_use(record: &Record, wanted: ConditionUse) -> bool {
+    matches!(record.action, Action::Condition { by, .. } if by == wanted)
+}
+
+/// What a function does behind a `wait_for` that may end without its state, in the belief that the
+/// state is there: takes an element out of what the predicate asks about, or counts it on.
+fn used_unasked(program: &Program, record: &Record) -> Option<At> {
+    let id = record.at.function;
+    let function = program.links().function(id);
+    let (index, wait, call) = call_of(function, record)?;
+    let timeout = function.list(call.arguments).get(1).copied().or_else(|| {
+        let mut keywords = call.keywords.iter();
+        keywords.find_map(|(name, value)| (name.as_str() == "timeout").then_some(*value))
+    })?;
+    if !call.statement || *function.value(timeout) == Value::Constant(Constant::None) {
+        return None;
+    }
+    let names = asked_by_predicate(program, id, call)?;
+    let holds = |value: ValueId| match *function.value(value) {
+        Value::Attribute { name, .. } | Value::Global(name) => names.contains(&name),
+        Value::Read(op) => matches!(function.ops.get(op as usize).map(|op| &op.kind),
+            Some(OpKind::ReadVariable { variable: Variable::Global(name), .. })
+                if names.contains(name)),
+        _ => false,
+    };
+    for op in &function.ops[index + 1..] {
+        let asks = match op.kind {
+            OpKind::Read { look, .. } | OpKind::ReadVariable { look, .. } => look != Look::Use,
+            OpKind::Recall { .. } | OpKind::Truth { .. } | OpKind::Contains { .. } => true,
+            _ => false,
+        };
+        // Asked again, or handled: what follows knows.
+        if asks || op.control != wait.control || op.absence_handled {
+            return None;
+        }
+        let relies = match op.kind {
+            OpKind::ItemRead { base, key } => key != ValueId::UNKNOWN && holds(base),
+            OpKind::ItemDelete { base, slice, .. } => !slice && holds(base),
+            OpKind::Write { name, update, .. } => {
+                update != Update::Replace && names.contains(&name)
+            }
+            OpKind::WriteVariable {
+                variable: Variable::Global(name),
+                update,
+                ..
+            } => update != Update::Replace && names.contains(&name),
+            OpKind::Call(call) => takes_out(function, &function.calls[call as usize], &holds),
+            _ => false,
+        };
+        if relies {
+            return Some(At {
+                range: op.range,
+                ..record.at
+            });
+        }
+    }
+    None
+}
+
+/// Whether a call takes an element out of a container, and fails when there is none.
+fn takes_out(function: &Function, call: &Call, holds: &dyn Fn(ValueId) -> bool) -> bool {
+    let Value::Attribute { base, name, .. } = *function.value(call.callee) else {
+        return false;
+    };
+    let fails = match name.as_str() {
+        "pop" => call.arguments.len < 2,
+        "popleft" | "popitem" | "remove" => true,
+        _ => false,
+    };
+    fails && holds(base)
+}
+
+/// The names that the predicate of a `wait_for` loads: of a lambda, a nested function, or a method of
+/// the same class.
+fn asked_by_predicate(program: &Program, id: FunctionId, call: &Call) -> Option<FxHashSet<Name>> {
+    let function = program.links().function(id);
+    let functions = &program.links().module(id.module).functions;
+    let predicate = match *function.value(*function.list(call.arguments).first()?) {
+        Value::Function(index) => functions.get(index as usize)?,
+        Value::Attribute { base, name, .. } if *function.value(base) == Value::Parameter(0) => {
+            functions
+                .iter()
+                .find(|it| it.name == name && it.class.is_some() && it.class == function.class)?
+        }
+        _ => return None,
+    };
+    let names = predicate.ops.iter().filter_map(|op| match op.kind {
+        OpKind::Read { name, .. }
+        | OpKind::ReadVariable {
+            variable: Variable::Global(name),
+            ..
+        } => Some(name),
+        _ => None,
+    });
+    Some(names.collect())
 }
 
 /// The test that decides on a wait before the lock is taken, and whether the wait has a timeout:
@@ -122,9 +239,10 @@ fn tested_too_early(program: &Program, record: &Record) -> Option<(At, bool)> {
     for op in test.first..test.end {
         asked.add_op(op);
     }
-    let mut notifiers = program.records().iter().filter(|it| {
-        it.key == record.key && matches!(it.action, Action::Condition { notify: true, .. })
-    });
+    let mut notifiers = program
+        .records()
+        .iter()
+        .filter(|it| it.key == record.key && is_use(it, ConditionUse::Notify));
     let changes =
         notifiers.any(|it| changes_any(program.links().function(it.at.function), &asked.names));
     let tested = At {

@@ -286,19 +286,11 @@ impl Summaries<'_> {
                 self.publish_into(walk, base, argument);
             }
         }
-        if let Some(use_of) = model.condition
+        if let Some(by) = model.condition
             && let Some(receiver) = receiver
-            && use_of != ConditionUse::WaitFor
         {
             let lock = self.canonical_lock(receiver);
-            self.record(
-                walk,
-                index,
-                Action::Condition {
-                    lock,
-                    notify: use_of == ConditionUse::Notify,
-                },
-            );
+            self.record(walk, index, Action::Condition { lock, by });
         }
         if model.spawns.iter().any(|spawn| !spawn.interrupt) {
             self.local_escapes(walk, index, call_index);
