@@ -324,6 +324,9 @@ impl<'a> Places<'a> {
     fn defect(&self, a: u32, b: u32, guard: Option<&Guard>, records: &[u32]) -> Option<Defect> {
         let (one, other) = (&self.records[a as usize], &self.records[b as usize]);
         let (x, y) = (self.access(a), self.access(b));
+        if x.is_of_other_element(&y) {
+            return None;
+        }
         let protection = protection(one, other, x.access.writes() && y.access.writes());
         if protection == Protection::Common {
             return None;

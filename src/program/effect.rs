@@ -119,6 +119,8 @@ pub struct PlaceAccess {
     pub ensures: bool,
     /// Of an element: the parameter of the function under which it is kept.
     pub keyed_by: Option<u16>,
+    /// Of an element: the text under which it is kept.
+    pub text_key: Option<Name>,
 }
 
 impl PlaceAccess {
@@ -140,6 +142,7 @@ impl PlaceAccess {
             piecemeal: false,
             ensures: false,
             keyed_by: None,
+            text_key: None,
             acts: Access::Read,
         }
     }
@@ -165,6 +168,12 @@ impl PlaceAccess {
     /// It adds to a container what it computed from the elements that were there.
     pub fn adds_computed(&self) -> bool {
         self.access == Access::Update && self.acts == Access::Add
+    }
+
+    /// Both are about one element alone, and not the same one.
+    pub fn is_of_other_element(&self, other: &Self) -> bool {
+        let alone = |it: &Self| it.text_key.filter(|_| it.access != Access::CheckThenAct);
+        matches!((alone(self), alone(other)), (Some(one), Some(another)) if one != another)
     }
 
     /// It puts another container in the place of one that it was computed from: what others change

@@ -480,12 +480,24 @@ impl Summaries<'_> {
         container: Option<ContainerKind>,
     ) {
         let access = PlaceAccess {
-            look,
+            look: looked_at_later(walk.function, index).unwrap_or(look),
             container,
             ..PlaceAccess::plain(place, access)
         };
         self.act(walk, index, access);
     }
+}
+
+/// How what an op loads into a local variable is looked at there, where it is tested for being filled:
+/// whoever goes on with it has seen that it is.
+fn looked_at_later(function: &Function, index: u32) -> Option<Look> {
+    let mut looks = function.ops[index as usize..]
+        .iter()
+        .filter_map(|op| match op.kind {
+            OpKind::Recall { load, look } if load == index => Some(look),
+            _ => None,
+        });
+    looks.find(|look| matches!(look, Look::IsNone | Look::Truth))
 }
 
 /// Whether two objects of a library class are two things: containers, locks, threads, connections.

@@ -227,7 +227,14 @@ impl Summaries<'_> {
             Action::Access(access) => Action::Access(PlaceAccess {
                 keyed_by: access
                     .keyed_by
-                    .or_else(|| key_parameter(walk.function, index)),
+                    .or_else(|| match key_of(walk.function, index) {
+                        Some(&Value::Parameter(at)) => Some(at),
+                        _ => None,
+                    }),
+                text_key: match key_of(walk.function, index) {
+                    Some(&Value::Constant(Constant::Text(text))) => text,
+                    _ => None,
+                },
                 ..access
             }),
             other => other,
@@ -303,9 +310,9 @@ impl Summaries<'_> {
     }
 }
 
-/// The parameter that an op uses as the key of an element, or as the name of an attribute. An element
-/// that goes to another place is not kept under one key.
-fn key_parameter(function: &Function, index: u32) -> Option<u16> {
+/// What an op uses as the key of an element, or as the name of an attribute. An element that goes to
+/// another place is not kept under one key.
+fn key_of(function: &Function, index: u32) -> Option<&Value> {
     let key = match function.ops[index as usize].kind {
         OpKind::ItemWrite { .. } if exchanged_from(function, index).is_some() => return None,
         OpKind::ItemRead { key, .. }
@@ -323,8 +330,5 @@ fn key_parameter(function: &Function, index: u32) -> Option<u16> {
         }
         _ => return None,
     };
-    match *function.value(key) {
-        Value::Parameter(at) => Some(at),
-        _ => None,
-    }
+    Some(function.value(key))
 }
