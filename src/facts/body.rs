@@ -81,6 +81,8 @@ pub(super) struct ClassScope<'a> {
 pub(super) struct LoopFrame<'a> {
     /// Its number among the loops of the function.
     pub number: u32,
+    /// The first op of a turn.
+    pub first: u32,
     pub breaks: Vec<Flow<'a>>,
     /// Regions taken before the loop.
     pub taken_before: Vec<u32>,

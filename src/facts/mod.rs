@@ -325,6 +325,15 @@ pub struct Control {
     pub absent: bool,
 }
 
+/// A loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Loop {
+    /// The first op that each turn runs.
+    pub first: u32,
+    /// One past the last.
+    pub end: u32,
+}
+
 /// A call site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
@@ -445,6 +454,8 @@ pub struct Code {
     pub held: Vec<Vec<Held>>,
     /// Tests; 0 stands for none.
     pub controls: Vec<Control>,
+    /// Its loops, inner ones first.
+    pub loops: Vec<Loop>,
     /// Everything assigned to its variables that nested functions use.
     pub cells: Vec<(Name, Vec<ValueId>)>,
     /// Names of local variables that containers and calls were assigned to.

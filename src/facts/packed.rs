@@ -250,7 +250,7 @@ fn unzigzag(number: u32) -> u32 {
 mod tests {
     use super::Packed;
     use crate::facts::{
-        Call, Code, Control, Held, Leak, List, Op, OpKind, Update, Value, ValueId, WayOut,
+        Call, Code, Control, Held, Leak, List, Loop, Op, OpKind, Update, Value, ValueId, WayOut,
         module_facts,
     };
     use crate::source::name::Name;
@@ -404,6 +404,10 @@ def forget():
                 many: false,
                 caught: number == 6,
                 in_turn: true,
+            });
+            code.loops.push(Loop {
+                first: number,
+                end: number.wrapping_add(3),
             });
             code.controls.push(Control {
                 parent: number,

@@ -351,6 +351,7 @@ fn same_body(old: &Function, new: &Function) -> bool {
         && old.calls == new.calls
         && old.held == new.held
         && old.controls == new.controls
+        && old.loops == new.loops
         && old.cells == new.cells
         && old.local_names == new.local_names
         && old.returns == new.returns

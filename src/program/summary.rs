@@ -144,6 +144,10 @@ struct Walk<'f> {
     held: FxHashMap<u32, Rc<[HeldLock]>>,
     /// Effects by op, for tests.
     by_op: Vec<(u32, u32)>,
+    /// The op that starts each thread of the summary.
+    started_by: Vec<u32>,
+    /// The op at hand runs once more, beside the threads that the turn of the loop before has started.
+    again: bool,
     /// The last op that was asked about acts on a test for emptiness in its own critical section.
     fills_in_section: bool,
     /// Where an effect that says a thing is, by hash of what it says.
@@ -232,6 +236,8 @@ impl<'p> Summaries<'p> {
             stored_in: FxHashSet::default(),
             held: FxHashMap::default(),
             by_op: Vec::new(),
+            started_by: Vec::new(),
+            again: false,
             fills_in_section: false,
             seen: FxHashMap::default(),
         };
@@ -242,7 +248,10 @@ impl<'p> Summaries<'p> {
             walk.exposure.insert(receiver, Exposure::Owned);
         }
         for index in 0..function.ops.len() {
-            self.step(&mut walk, u32::try_from(index).unwrap_or(u32::MAX));
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            self.step(&mut walk, index);
+            walk.started_by.resize(walk.summary.spawns.len(), index);
+            self.turn_again(&mut walk, index);
             if walk.summary.effects.len() > MAX_EFFECTS {
                 walk.summary.cut = true;
                 self.cuts += 1;

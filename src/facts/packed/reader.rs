@@ -2,8 +2,8 @@
 
 use super::{CONSTANTS, Expected, KIND, LITERALS, LOOKS, op, unzigzag, value};
 use crate::facts::{
-    Call, Code, Constant, Control, Held, Leak, List, Look, Op, OpKind, Update, Value, ValueId,
-    Variable, WayOut,
+    Call, Code, Constant, Control, Held, Leak, List, Look, Loop, Op, OpKind, Update, Value,
+    ValueId, Variable, WayOut,
 };
 use crate::source::name::Name;
 use crate::source::span::Range;
@@ -86,6 +86,11 @@ impl<'a> Reader<'a> {
             })
         });
         let controls = self.many(Self::control);
+        let loops = self.many(|it, _| {
+            let first = it.number();
+            let end = first.wrapping_add(it.number());
+            Loop { first, end }
+        });
         let cells = self.many(|it, _| (it.name(), it.values()));
         let local_names = self.many(|it, _| (it.operand(), it.name()));
         let returns = self.values();
@@ -108,6 +113,7 @@ impl<'a> Reader<'a> {
             calls,
             held,
             controls,
+            loops,
             cells,
             local_names,
             returns,

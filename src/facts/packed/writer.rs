@@ -91,6 +91,11 @@ impl Writer<'_> {
         for (index, control) in (0..).zip(&code.controls) {
             self.control(index, control);
         }
+        self.length(code.loops.len());
+        for it in &code.loops {
+            self.number(it.first);
+            self.number(it.end.wrapping_sub(it.first));
+        }
         self.length(code.cells.len());
         for (name, values) in &code.cells {
             self.name(*name);

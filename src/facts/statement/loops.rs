@@ -7,7 +7,7 @@ use crate::facts::body::{LoopFrame, Walker, range_of};
 use crate::facts::expression::yields_pairs;
 use crate::facts::held::{Flow, Taken};
 use crate::facts::scope::Names;
-use crate::facts::{OpKind, Value, ValueId, WayOut};
+use crate::facts::{Loop, OpKind, Value, ValueId, WayOut};
 use crate::source::span::Range;
 
 impl<'a> Walker<'a> {
@@ -94,8 +94,10 @@ impl<'a> Walker<'a> {
         let releases = self.released_texts(body);
         let frame = self.frame();
         frame.loop_count += 1;
+        let first = u32::try_from(frame.code.ops.len()).unwrap_or(u32::MAX);
         frame.loops.push(LoopFrame {
             number: frame.loop_count,
+            first,
             breaks: Vec::new(),
             taken_before,
             with_depth: frame.with_regions.len(),
@@ -118,7 +120,15 @@ impl<'a> Walker<'a> {
             }
         }
         frame.loop_depth -= 1;
-        frame.loops.pop().map(|it| it.breaks).unwrap_or_default()
+        let Some(closed) = frame.loops.pop() else {
+            return Vec::new();
+        };
+        let end = u32::try_from(frame.code.ops.len()).unwrap_or(u32::MAX);
+        frame.code.loops.push(Loop {
+            first: closed.first,
+            end,
+        });
+        closed.breaks
     }
 
     /// The loop starts over: a lock taken in this iteration leaks if it was to be given back in it.

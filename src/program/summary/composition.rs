@@ -159,6 +159,17 @@ impl Summaries<'_> {
                 let thread = spawn.thread.filter(|&it| self.is_made_in(it, callee));
                 spawn.distinct.extend(thread);
             }
+            // A call that makes a thread and starts it makes another one each time. Of calls that a test
+            // decides about, one may be made instead of the other.
+            let control = |op: u32| walk.function.ops[op as usize].control;
+            let starts_anew = |(known, by): (&Spawn, &u32)| {
+                known.thread == spawn.thread && control(*by) == 0 && control(index) == 0
+            };
+            let mut known = walk.summary.spawns.iter().zip(&walk.started_by);
+            if spawn.thread.is_some_and(|it| self.is_made_in(it, callee)) && known.any(starts_anew)
+            {
+                spawn.thread = None;
+            }
             if !held_here.is_empty() {
                 let mut all = spawn.held.to_vec();
                 all.extend(held_here.iter().copied());
@@ -315,6 +326,9 @@ impl Summaries<'_> {
             Action::LoopOnly { object, .. } | Action::Unsafe { object, .. } => Some(object),
             _ => None,
         };
+        if walk.again && object.is_some_and(|it| self.is_many(it)) {
+            return;
+        }
         let mut owned_by_us = false;
         if let Some(object) = object {
             // What the callee says of its own objects stands; what it says of ours is judged

@@ -247,7 +247,7 @@ impl Summaries<'_> {
         let mut exposure = Exposure::Shared;
         let mut own = false;
         if let Some(object) = object {
-            if self.is_local_instance(object) {
+            if self.is_local_instance(object) || walk.again && self.is_many(object) {
                 return;
             }
             match self.seen_by(walk, object) {
@@ -290,7 +290,10 @@ impl Summaries<'_> {
         if known == position {
             walk.summary.effects.push(effect);
         }
-        walk.by_op.push((index, known));
+        // Tests look back at what came before them, in order.
+        if !walk.again {
+            walk.by_op.push((index, known));
+        }
     }
 
     fn live_now(&self, walk: &Walk<'_>) -> Rc<[u32]> {

@@ -149,6 +149,36 @@ impl Summaries<'_> {
         walk.live.push(position);
     }
 
+    /// After the last op of a loop that leaves threads running: what its turns do before they start
+    /// these, the second turn does beside those of the first. Objects that each turn makes anew are not
+    /// the same ones.
+    pub(super) fn turn_again(&mut self, walk: &mut Walk<'_>, last: u32) {
+        let function = walk.function;
+        let mut closed = function.loops.iter().filter(|it| it.end == last + 1);
+        let Some(around) = closed.next_back() else {
+            return;
+        };
+        let turn = around.first..around.end;
+        let started = |it: &u32| walk.started_by.get(*it as usize).copied();
+        let left = walk.live.iter().filter_map(started);
+        let Some(start) = left.filter(|op| turn.contains(op)).min() else {
+            return;
+        };
+        let before = (
+            walk.live.clone(),
+            walk.finished.clone(),
+            walk.extra_held.clone(),
+        );
+        walk.again = true;
+        for index in around.first..start {
+            if !walk.started_by.contains(&index) {
+                self.step(walk, index);
+            }
+        }
+        walk.again = false;
+        (walk.live, walk.finished, walk.extra_held) = before;
+    }
+
     /// Whether an object is one pool, made with one worker: its tasks take turns.
     fn has_one_worker(&mut self, pool: ObjectId) -> bool {
         let models = self.eval.models_of(pool);
