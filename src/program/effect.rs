@@ -99,6 +99,11 @@ pub struct PlaceAccess {
     pub fills: bool,
     /// It is the first use of a `cached_property`.
     pub cached: bool,
+    /// Of a `CheckThenAct` whose test and act lie in two callees: where the function in which they meet
+    /// calls the one and the other.
+    pub meets: Option<(At, At)>,
+    /// Of the same: what the test said is told to the caller, or decides about more than the act.
+    pub tells: bool,
     /// What is stored is an object of its own, or an empty container to be filled: two of them
     /// differ. Two results of one computation do not.
     pub identity: bool,
@@ -131,6 +136,8 @@ impl PlaceAccess {
             access,
             look: Look::Use,
             relies_on: None,
+            meets: None,
+            tells: false,
             container: None,
             constant: false,
             fills: false,

@@ -223,6 +223,10 @@ impl Changes {
             match &mut record.action {
                 Action::Access(access) => {
                     access.relies_on.as_mut().map_or(Some(()), place)?;
+                    if let Some((test, act)) = &mut access.meets {
+                        place(test)?;
+                        place(act)?;
+                    }
                 }
                 Action::Acquire { made, .. } => made.as_mut().map_or(Some(()), place)?,
                 Action::Leak { exit: range, .. } | Action::Upset { change: range, .. } => {

@@ -15,6 +15,7 @@ mod containers;
 mod files;
 mod libraries;
 mod locks;
+mod meeting;
 mod optimistic;
 mod ownership;
 mod places;
@@ -457,6 +458,8 @@ enum Decision {
 }
 
 struct Tested {
+    /// The op of the function that tests, itself or by a call.
+    op: u32,
     at: At,
     held: Rc<[HeldLock]>,
     look: Look,

@@ -75,9 +75,19 @@ impl<'a> Reporter<'a> {
         let primary = self.program.record(conflict.primary);
         let other = self.program.record(conflict.other);
         let mut related = Vec::new();
+        let mut at = primary.at;
         if let Action::Access(access) = primary.action
             && let Some(test) = access.relies_on
         {
+            // Each of two callees may do its part under a lock; whoever calls them must hold one. What
+            // assumed callers do with the two is reported where they act, once for all of them.
+            if let Some((asks, acts)) = access.meets.filter(|_| conflict.explicit) {
+                let what = "called for the test here".to_owned();
+                related.push(self.related(asks, what, Vec::new()));
+                let what = "acts here".to_owned();
+                related.push(self.related(primary.at, what, Vec::new()));
+                at = acts;
+            }
             let what = match access.access {
                 Access::Update => "the old value is read here",
                 _ => "tested here",
@@ -114,7 +124,10 @@ impl<'a> Reporter<'a> {
         };
         let roots = self.roots_of(&[primary, other]);
         let state = conflict.place.to_string();
-        self.push(primary, text, severity, evidence, state, related, roots);
+        // One class's code, reached through several of its subclasses, is one place to act.
+        if at == primary.at || self.reported.insert(self.program.site(primary.at)) {
+            self.push(at, primary, text, severity, evidence, state, related, roots);
+        }
     }
 
     /// Whether a conflict is about a value that two threads may both compute and store, or both add to
@@ -125,6 +138,7 @@ impl<'a> Reporter<'a> {
             Action::Access(it) => {
                 it.access == Access::CheckThenAct
                     && !it.identity
+                    && !it.tells
                     && (it.refills()
                         || it.refreshes()
                         || it.adds_to_set()
@@ -185,7 +199,9 @@ impl<'a> Reporter<'a> {
         let mut all = vec![record];
         all.extend_from_slice(others);
         let roots = self.roots_of(&all);
-        self.push(record, text, severity, evidence, state, related, roots);
+        self.push(
+            record.at, record, text, severity, evidence, state, related, roots,
+        );
     }
 
     /// Reports something that syntax alone shows.
@@ -215,6 +231,7 @@ impl<'a> Reporter<'a> {
     #[allow(clippy::too_many_arguments)]
     fn push(
         &mut self,
+        at: At,
         record: &Record,
         text: Text,
         severity: Severity,
@@ -223,13 +240,12 @@ impl<'a> Reporter<'a> {
         related: Vec<Related>,
         roots: Vec<Root>,
     ) {
-        let primary = self.program.site(record.at);
-        // One class's code, reached through several of its subclasses, is one place to act.
+        let primary = self.program.site(at);
         if !self.reported.insert(primary) {
             return;
         }
         // Nobody's data depends on what a test loses.
-        let path = &self.program.links().module(record.at.function.module).path;
+        let path = &self.program.links().module(at.function.module).path;
         let severity = if is_test_path(path) {
             severity.min(Severity::Info)
         } else {
@@ -244,7 +260,7 @@ impl<'a> Reporter<'a> {
             advice: text.advice,
             primary,
             label: text.label,
-            function: self.program.function_name(record.at),
+            function: self.program.function_name(at),
             state,
             held: held_words(record),
             related,

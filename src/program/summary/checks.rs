@@ -88,7 +88,7 @@ impl Summaries<'_> {
         walk.fills_in_section = false;
         let now = self.held_at(walk, index);
         let mut control = walk.function.ops[index as usize].control;
-        let mut found: Option<(u32, Tested)> = None;
+        let mut found: Option<Tested> = None;
         while control != 0 {
             let node = walk.function.controls[control as usize];
             if !(node.first..node.end).contains(&index) {
@@ -134,6 +134,7 @@ impl Summaries<'_> {
                         OpKind::Contains { .. } | OpKind::ItemRead { .. }
                     );
                     let test = Tested {
+                        op,
                         at,
                         held,
                         look,
@@ -144,15 +145,15 @@ impl Summaries<'_> {
                         walk.fills_in_section = matches!(look, Look::IsNone | Look::Truth);
                         return Decision::Settled;
                     }
-                    found.get_or_insert((op, test));
+                    found.get_or_insert(test);
                 }
             }
             control = node.parent;
         }
         match found {
             Some(_) if self.is_put_in_before(walk, index, place, &now) => Decision::Settled,
-            Some((op, _)) if self.is_unchanged_since(walk, index, place, op) => Decision::Settled,
-            Some((_, test)) => Decision::Stale(test),
+            Some(test) if self.is_unchanged_since(walk, index, place, test.op) => Decision::Settled,
+            Some(test) => Decision::Stale(test),
             None => Decision::Free,
         }
     }

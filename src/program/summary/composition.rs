@@ -425,7 +425,8 @@ impl Summaries<'_> {
         self.push(walk, index, effect);
         if let (Some((access, tested)), Some(mut both)) = (relied, template) {
             both.held = common_sections(&tested.held, &held);
-            both.action = Action::Access(tested.with_act(access, in_loop));
+            let act = tested.with_act(access, in_loop);
+            both.action = Action::Access(self.meeting(walk, index, &tested, act, both.at));
             self.push(walk, index, both);
         }
     }
