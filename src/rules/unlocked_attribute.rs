@@ -1,7 +1,10 @@
 //! The check behind `rules/unlocked-attribute.md`; read that page first.
 
+use super::exclusive;
+use crate::facts::OpKind;
 use crate::program::Program;
-use crate::program::conflicts::Defect;
+use crate::program::conflicts::{Conflict, Defect};
+use crate::program::effect::Action;
 use crate::rule::{Reporter, Rule, Text, describe};
 
 /// See the page.
@@ -16,7 +19,8 @@ impl Rule for UnlockedAttribute {
         let wanted = program
             .conflicts()
             .iter()
-            .filter(|conflict| conflict.defect == Defect::UnorderedWrite);
+            .filter(|conflict| conflict.defect == Defect::UnorderedWrite)
+            .filter(|conflict| !is_read_once_stored(program, conflict));
         for conflict in wanted {
             let primary = program.record(conflict.primary);
             let place = conflict.place;
@@ -31,4 +35,47 @@ impl Rule for UnlockedAttribute {
             );
         }
     }
+}
+
+/// Whether a store happens once, in a critical section that tests a flag and sets it in the end, and
+/// every reader has come through that section before: the store is over by then, by whichever thread.
+fn is_read_once_stored(program: &Program, conflict: &Conflict) -> bool {
+    let store = program.record(conflict.primary);
+    let section = store.under.unwrap_or(store.at);
+    let function = program.links().function(section.function);
+    let mut ops = function.ops.iter();
+    let Some(op) = ops.find(|op| op.range == section.range && op.control != 0 && op.held != 0)
+    else {
+        return false;
+    };
+    let later = ops.as_slice();
+    let test = function.controls[op.control as usize];
+    let asked = function.ops.get(test.first as usize..test.end as usize);
+    let decides = asked.into_iter().flatten().any(|asked| {
+        let OpKind::Read { name: flag, .. } = asked.kind else {
+            return false;
+        };
+        let sets = |op: &OpKind| matches!(op, OpKind::Write { name, .. } if *name == flag);
+        asked.held != 0
+            && later
+                .iter()
+                .any(|it| sets(&it.kind) && it.held != 0 && it.control == op.control)
+    });
+    // The records of a root are in the order of what it does.
+    let comes_through = |reader: u32| {
+        let root = program.record(reader).root;
+        program.records()[..reader as usize].iter().any(|it| {
+            it.root == root
+                && it.at.function == section.function
+                && matches!(
+                    it.action,
+                    Action::Acquire {
+                        may_fail: false,
+                        ..
+                    }
+                )
+                && exclusive(store).any(|lock| lock.key == it.key)
+        })
+    };
+    decides && comes_through(conflict.other) && conflict.more.iter().all(|&it| comes_through(it))
 }
