@@ -1,6 +1,7 @@
 //! What a function does to the world, as its callers see it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Target;
 use super::atomicity::Access;
@@ -79,6 +80,15 @@ pub struct At {
     pub range: Range,
 }
 
+/// Where a function calls one that tests and one that acts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Meeting {
+    /// The call that tests.
+    pub asks: At,
+    /// The call that acts.
+    pub acts: At,
+}
+
 /// An access to a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PlaceAccess {
@@ -99,10 +109,7 @@ pub struct PlaceAccess {
     pub fills: bool,
     /// It is the first use of a `cached_property`.
     pub cached: bool,
-    /// Of a `CheckThenAct` whose test and act lie in two callees: where the function in which they meet
-    /// calls the one and the other.
-    pub meets: Option<(At, At)>,
-    /// Of the same: what the test said is told to the caller, or decides about more than the act.
+    /// Of a `CheckThenAct` whose test and act lie in two callees: what the test said is told to the caller, or decides about more than the act.
     pub tells: bool,
     /// What is stored is an object of its own, or an empty container to be filled: two of them
     /// differ. Two results of one computation do not.
@@ -136,7 +143,6 @@ impl PlaceAccess {
             access,
             look: Look::Use,
             relies_on: None,
-            meets: None,
             tells: false,
             container: None,
             constant: false,
@@ -335,6 +341,8 @@ pub struct Effect {
     pub action: Action,
     /// Where.
     pub at: At,
+    /// Of a `CheckThenAct` whose test and act lie in two callees: the function in which they meet.
+    pub meeting: Option<Arc<Meeting>>,
     /// The call in the summarised function through which it comes; the same as `at` when direct.
     pub via: At,
     /// Locks certainly held.

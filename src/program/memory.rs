@@ -223,10 +223,6 @@ impl Changes {
             match &mut record.action {
                 Action::Access(access) => {
                     access.relies_on.as_mut().map_or(Some(()), place)?;
-                    if let Some((test, act)) = &mut access.meets {
-                        place(test)?;
-                        place(act)?;
-                    }
                 }
                 Action::Acquire { made, .. } => made.as_mut().map_or(Some(()), place)?,
                 Action::Leak { exit: range, .. } | Action::Upset { change: range, .. } => {
@@ -235,6 +231,11 @@ impl Changes {
                     }
                 }
                 _ => {}
+            }
+            if let Some(meeting) = &mut record.meeting {
+                let meeting = Arc::make_mut(meeting);
+                place(&mut meeting.asks)?;
+                place(&mut meeting.acts)?;
             }
             place(&mut record.at)?;
             place(&mut record.via)?;

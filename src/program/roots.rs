@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::effect::{Action, At, Mode, Place};
+use super::effect::{Action, At, Meeting, Mode, Place};
 use super::evaluate::Evaluator;
 use super::object::{ClassId, FrameId, FunctionId, ModuleIndex, ObjectId};
 use super::reading::Reading;
@@ -124,6 +124,8 @@ pub struct Record {
     pub words: Name,
     /// Where.
     pub at: At,
+    /// Of a `CheckThenAct` whose test and act lie in two callees: the function in which they meet.
+    pub meeting: Option<Arc<Meeting>>,
     /// The call in the entry through which it comes.
     pub via: At,
     /// Where the lock is held further out: the innermost call made while holding it.

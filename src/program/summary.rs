@@ -32,7 +32,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Target as On;
 use super::atomicity::{self, Access};
 use super::effect::{
-    Action, At, Effect, Escape, Exposure, HeldLock, Mode, Place, PlaceAccess, Slot, Spawn, Summary,
+    Action, At, Effect, Escape, Exposure, HeldLock, Meeting, Mode, Place, PlaceAccess, Slot, Spawn,
+    Summary,
 };
 use super::evaluate::{Binding, Evaluator, Target, is_kept_beside, made_value};
 use super::link::Home;

@@ -81,12 +81,12 @@ impl<'a> Reporter<'a> {
         {
             // Each of two callees may do its part under a lock; whoever calls them must hold one. What
             // assumed callers do with the two is reported where they act, once for all of them.
-            if let Some((asks, acts)) = access.meets.filter(|_| conflict.explicit) {
+            if let Some(meeting) = primary.meeting.as_deref().filter(|_| conflict.explicit) {
                 let what = "called for the test here".to_owned();
-                related.push(self.related(asks, what, Vec::new()));
+                related.push(self.related(meeting.asks, what, Vec::new()));
                 let what = "acts here".to_owned();
                 related.push(self.related(primary.at, what, Vec::new()));
-                at = acts;
+                at = meeting.acts;
             }
             let what = match access.access {
                 Access::Update => "the old value is read here",

@@ -142,6 +142,7 @@ impl Finder<'_> {
             owner,
             words,
             at: effect.at,
+            meeting: effect.meeting.clone(),
             via: effect.via,
             under: effect.under,
             meanwhile,

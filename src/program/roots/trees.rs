@@ -179,6 +179,7 @@ impl Finder<'_> {
                 owner: 0,
                 words,
                 at: spawn.at,
+                meeting: None,
                 via: spawn.at,
                 under: None,
                 meanwhile: Arc::default(),

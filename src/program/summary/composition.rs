@@ -4,6 +4,8 @@
 #[allow(clippy::wildcard_imports)]
 use super::*;
 
+use super::meeting::tells;
+
 impl Summaries<'_> {
     /// Whether what a function of the program does is looked at.
     fn follows(&mut self, callee: FunctionId) -> bool {
@@ -425,8 +427,12 @@ impl Summaries<'_> {
         self.push(walk, index, effect);
         if let (Some((access, tested)), Some(mut both)) = (relied, template) {
             both.held = common_sections(&tested.held, &held);
-            let act = tested.with_act(access, in_loop);
-            both.action = Action::Access(self.meeting(walk, index, &tested, act, both.at));
+            both.meeting = self.meeting(walk, index, tested.op, tested.at, both.at);
+            let tells = both.meeting.is_some() && tells(walk.function, index);
+            both.action = Action::Access(PlaceAccess {
+                tells,
+                ..tested.with_act(access, in_loop)
+            });
             self.push(walk, index, both);
         }
     }

@@ -4,29 +4,30 @@
 #[allow(clippy::wildcard_imports)]
 use super::*;
 
+use std::sync::Arc;
+
 use super::checks::{is_same, reports};
 
 impl Summaries<'_> {
-    /// The act of a callee, at `at`, that relies on a test, with the calls through which the two meet
-    /// if both lie in callees.
+    /// The calls through which a test, made by an op, and the act of another one meet, if both lie in
+    /// callees.
     pub(super) fn meeting(
         &self,
         walk: &Walk<'_>,
         index: u32,
-        tested: &Tested,
-        act: PlaceAccess,
-        at: At,
-    ) -> PlaceAccess {
-        let (asks, acts) = (self.at(walk, tested.op), self.at(walk, index));
-        if tested.at == asks || at == acts {
-            return act;
-        }
-        PlaceAccess {
-            meets: Some((asks, acts)),
-            tells: is_told(walk.function, index) || decides_about_more(walk.function, index),
-            ..act
-        }
+        tester: u32,
+        tested_at: At,
+        acted_at: At,
+    ) -> Option<Arc<Meeting>> {
+        let (asks, acts) = (self.at(walk, tester), self.at(walk, index));
+        (tested_at != asks && acted_at != acts).then(|| Arc::new(Meeting { asks, acts }))
     }
+}
+
+/// Whether what a test said that decides about an op is told to the callers of the function, or decides
+/// about more than the op.
+pub(super) fn tells(function: &Function, index: u32) -> bool {
+    is_told(function, index) || decides_about_more(function, index)
 }
 
 /// Whether a function tells its callers by a constant which way a test went: that the act was done, or

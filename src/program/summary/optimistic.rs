@@ -51,12 +51,18 @@ impl Summaries<'_> {
     ) -> Vec<(u32, Place)> {
         let mut loads: Vec<(u32, Place)> = Vec::new();
         let in_test = self.in_test(walk, node);
-        for (op, effect, _) in in_test {
+        for (op, effect, recalled) in in_test {
             let Action::Access(access) = walk.summary.effects[effect as usize].action else {
                 continue;
             };
-            let is_load = matches!(access.access, Access::Read | Access::Lookup);
-            if is_load && !matches!(access.look, Look::IsNone | Look::Truth) {
+            let look = recalled.unwrap_or(access.look);
+            let is_compared = match access.access {
+                Access::Read => look == Look::Compare,
+                // How an element is looked at is not known where it is loaded in the test itself.
+                Access::Lookup => matches!(look, Look::Compare | Look::Use),
+                _ => false,
+            };
+            if is_compared {
                 loads.push((op, access.place));
             }
         }

@@ -52,6 +52,7 @@ impl Summaries<'_> {
                 by,
             },
             at,
+            meeting: None,
             via: at,
             held: Rc::clone(&self.empty_locks),
             under: None,

@@ -261,6 +261,7 @@ impl Summaries<'_> {
         let effect = Effect {
             action,
             at,
+            meeting: None,
             via: at,
             held,
             under: None,
