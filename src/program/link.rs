@@ -183,9 +183,11 @@ impl Table {
         }
         let mut imports: Vec<Name> = imports
             .into_iter()
-            .filter_map(|it| it.as_str().split('.').next())
-            .filter(|first| !first.is_empty())
-            .map(Name::new)
+            .filter_map(|it| match it.as_str().split_once('.') {
+                Some(("", _)) => None,
+                Some((first, _)) => Some(Name::new(first)),
+                None => Some(it),
+            })
             .collect();
         imports.sort_unstable();
         imports.dedup();
