@@ -308,6 +308,11 @@ impl Summaries<'_> {
                 }));
             if !unfinished {
                 match receiver {
+                    // Who gives up waiting knows no more than before, unless it asks.
+                    Some(_)
+                        if name.as_str() == "join"
+                            && self.is_bounded(walk, call, name)
+                            && !asks_whether_alive(walk.function) => {}
                     Some(receiver) => self.wait_for(walk, call, receiver),
                     None => {
                         // `wait(futures)`: everything in the argument.
@@ -508,4 +513,12 @@ impl Summaries<'_> {
             self.modelled_call(walk, index, call_index, model, Some(receiver), name);
         }
     }
+}
+
+/// Whether a function asks threads whether they still run.
+fn asks_whether_alive(function: &Function) -> bool {
+    let mut callees = function.calls.iter().map(|it| function.value(it.callee));
+    callees.any(|it| {
+        matches!(it, Value::Attribute { name, .. } if matches!(name.as_str(), "is_alive" | "isAlive"))
+    })
 }
