@@ -148,6 +148,8 @@ struct Walk<'f> {
     by_op: Vec<(u32, u32)>,
     /// The op that starts each thread of the summary.
     started_by: Vec<u32>,
+    /// Loads into local variables that are tested there for being filled, with how.
+    tested_later: Vec<(u32, Look)>,
     /// The op at hand runs once more, beside the threads that the turn of the loop before has started.
     again: bool,
     /// The last op that was asked about acts on a test for emptiness in its own critical section.
@@ -239,6 +241,7 @@ impl<'p> Summaries<'p> {
             held: FxHashMap::default(),
             by_op: Vec::new(),
             started_by: Vec::new(),
+            tested_later: tested_later(function),
             again: false,
             fills_in_section: false,
             seen: FxHashMap::default(),
@@ -531,4 +534,21 @@ fn is_built_after(function: &Function, index: u32, slot: Slot) -> bool {
             },
             _ => false,
         })
+}
+
+/// The loads into local variables that are tested there for being filled, in order, with how the
+/// first test of each looks at it.
+fn tested_later(function: &Function) -> Vec<(u32, Look)> {
+    let mut tested: Vec<(u32, Look)> = function
+        .ops
+        .iter()
+        .filter_map(|op| match op.kind {
+            OpKind::Recall { load, look } => Some((load, look)),
+            _ => None,
+        })
+        .filter(|(_, look)| matches!(look, Look::IsNone | Look::Truth))
+        .collect();
+    tested.sort_by_key(|(load, _)| *load);
+    tested.dedup_by_key(|(load, _)| *load);
+    tested
 }

@@ -91,7 +91,8 @@ impl Summaries<'_> {
         let mut found: Option<Tested> = None;
         while control != 0 {
             let node = walk.function.controls[control as usize];
-            if !(node.first..node.end).contains(&index) {
+            let asks = node.first < node.end;
+            if asks && !(node.first..node.end).contains(&index) {
                 let in_test = self.in_test(walk, node);
                 // A callee that also changes the place does its own testing; what it returns says
                 // what it did.

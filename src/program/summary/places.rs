@@ -479,25 +479,18 @@ impl Summaries<'_> {
         look: Look,
         container: Option<ContainerKind>,
     ) {
+        // Whoever goes on with what was taken to a variable and tested there has seen that it is filled.
+        let later = walk
+            .tested_later
+            .binary_search_by_key(&index, |it| it.0)
+            .ok();
         let access = PlaceAccess {
-            look: looked_at_later(walk.function, index).unwrap_or(look),
+            look: later.map_or(look, |at| walk.tested_later[at].1),
             container,
             ..PlaceAccess::plain(place, access)
         };
         self.act(walk, index, access);
     }
-}
-
-/// How what an op loads into a local variable is looked at there, where it is tested for being filled:
-/// whoever goes on with it has seen that it is.
-fn looked_at_later(function: &Function, index: u32) -> Option<Look> {
-    let mut looks = function.ops[index as usize..]
-        .iter()
-        .filter_map(|op| match op.kind {
-            OpKind::Recall { load, look } if load == index => Some(look),
-            _ => None,
-        });
-    looks.find(|look| matches!(look, Look::IsNone | Look::Truth))
 }
 
 /// Whether two objects of a library class are two things: containers, locks, threads, connections.

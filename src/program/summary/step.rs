@@ -223,15 +223,14 @@ impl Summaries<'_> {
         held: Rc<[HeldLock]>,
     ) {
         let at = self.at(walk, index);
+        let key = key_of(walk.function, index);
         let action = match action {
             Action::Access(access) => Action::Access(PlaceAccess {
-                keyed_by: access
-                    .keyed_by
-                    .or_else(|| match key_of(walk.function, index) {
-                        Some(&Value::Parameter(at)) => Some(at),
-                        _ => None,
-                    }),
-                text_key: match key_of(walk.function, index) {
+                keyed_by: access.keyed_by.or_else(|| match key {
+                    Some(&Value::Parameter(at)) => Some(at),
+                    _ => None,
+                }),
+                text_key: match key {
                     Some(&Value::Constant(Constant::Text(text))) => text,
                     _ => None,
                 },

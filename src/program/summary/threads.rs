@@ -154,6 +154,9 @@ impl Summaries<'_> {
     /// the same ones.
     pub(super) fn turn_again(&mut self, walk: &mut Walk<'_>, last: u32) {
         let function = walk.function;
+        if walk.live.is_empty() {
+            return;
+        }
         let mut closed = function.loops.iter().filter(|it| it.end == last + 1);
         let Some(around) = closed.next_back() else {
             return;
