@@ -749,6 +749,7 @@ impl<'a> Walker<'a> {
         }
         if let Expr::Name(it) = &*call.func
             && matches!(it.id.as_str(), "getattr" | "hasattr")
+            && !self.is_asked_next(range)
             && call.arguments.args.get(1).is_some_and(names_no_such_test)
         {
             self.shape(ShapeKind::NoSuchFreeThreadedTest, range);
@@ -835,6 +836,15 @@ impl<'a> Walker<'a> {
             }
         }
         result
+    }
+
+    /// Whether what stands here is the guard of the missing test itself, on the same line:
+    /// `hasattr(sys, name) and sys.name()` is one test.
+    fn is_asked_next(&self, guard: Range) -> bool {
+        let rest = self.text.get(guard.end as usize..).unwrap_or_default();
+        let next = rest.trim_start().strip_prefix("and ");
+        next.and_then(|it| it.lines().next())
+            .is_some_and(|line| line.contains(NO_SUCH_TEST))
     }
 
     fn frame_list(&self, list: super::List) -> Vec<ValueId> {

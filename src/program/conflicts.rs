@@ -407,8 +407,10 @@ impl<'a> Places<'a> {
                 {
                     return None;
                 }
-                // Two who replace it meet at the attribute.
-                if x.replaces_container() && y.replaces_container() {
+                // Two who replace it meet at the attribute; that callers only assumed to be there do so
+                // takes a lock to tell.
+                let assumed = !explicit && guard.is_none();
+                if x.replaces_container() && (y.replaces_container() || assumed) {
                     return None;
                 }
                 // The act itself, under all locks that it holds, is compared on its own.

@@ -54,6 +54,36 @@ impl Summaries<'_> {
         }
     }
 
+    /// A container that is emptied after all of it was copied: `batch = list(lines); lines.clear()`. What
+    /// others add in between is in neither.
+    pub(super) fn clears_copied(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        place: Place,
+        container: Option<ContainerKind>,
+    ) {
+        let function = walk.function;
+        let control = function.ops[index as usize].control;
+        let copies = |&&(op, effect): &&(u32, u32)| {
+            function.ops[op as usize].control == control
+                && matches!(walk.summary.effects[effect as usize].action, Action::Access(it)
+                    if it.place == place && it.access == Access::Snapshot)
+        };
+        let Some(&(copied, _)) = walk.by_op.iter().rev().find(copies) else {
+            return;
+        };
+        let (before, now) = (self.held_at(walk, copied), self.held_at(walk, index));
+        let access = PlaceAccess {
+            acts: Access::Clear,
+            relies_on: Some(self.at(walk, copied)),
+            container,
+            ..PlaceAccess::plain(place, Access::Update)
+        };
+        let held = common_sections(&before, &now);
+        self.record_held(walk, index, Action::Access(access), held);
+    }
+
     /// A container that is replaced by one computed from it: `self.waiting = self.waiting - done`. Who
     /// adds to the old one in between adds for nobody.
     pub(super) fn replace_container(

@@ -360,6 +360,9 @@ impl Summaries<'_> {
             if let Some(access) = atomicity::method(kind, name.as_str()) {
                 let place = self.contents_place(receiver);
                 self.access(walk, index, place, access, Look::Use, Some(kind));
+                if access == Access::Clear {
+                    self.clears_copied(walk, index, place, Some(kind));
+                }
                 if access.writes()
                     && let Value::Attribute { base, .. } = *walk.function.value(call.callee)
                 {

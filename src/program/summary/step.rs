@@ -226,7 +226,7 @@ impl Summaries<'_> {
         let key = key_of(walk.function, index);
         let action = match action {
             Action::Access(access) => Action::Access(PlaceAccess {
-                keyed_by: access.keyed_by.or_else(|| match key {
+                keyed_by: access.keyed_by.or(match key {
                     Some(&Value::Parameter(at)) => Some(at),
                     _ => None,
                 }),

@@ -172,6 +172,7 @@ impl Summaries<'_> {
             walk.finished.clone(),
             walk.extra_held.clone(),
         );
+        let counted = (self.calls, self.unresolved);
         walk.again = true;
         for index in around.first..start {
             if !walk.started_by.contains(&index) {
@@ -179,6 +180,7 @@ impl Summaries<'_> {
             }
         }
         walk.again = false;
+        (self.calls, self.unresolved) = counted;
         (walk.live, walk.finished, walk.extra_held) = before;
     }
 
