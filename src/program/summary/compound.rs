@@ -73,10 +73,23 @@ impl Summaries<'_> {
         let Some(&(copied, _)) = walk.by_op.iter().rev().find(copies) else {
             return;
         };
-        let (before, now) = (self.held_at(walk, copied), self.held_at(walk, index));
+        self.loses_what_came(walk, index, place, copied, container);
+    }
+
+    /// Records that an op goes by what a container was at an earlier load, and what came into it since
+    /// is lost.
+    fn loses_what_came(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        place: Place,
+        load: u32,
+        container: Option<ContainerKind>,
+    ) {
+        let (before, now) = (self.held_at(walk, load), self.held_at(walk, index));
         let access = PlaceAccess {
             acts: Access::Clear,
-            relies_on: Some(self.at(walk, copied)),
+            relies_on: Some(self.at(walk, load)),
             container,
             ..PlaceAccess::plain(place, Access::Update)
         };
@@ -104,21 +117,11 @@ impl Summaries<'_> {
         if self.is_unchanged_since(walk, index, place, load) {
             return;
         }
-        let (loaded, now) = (self.held_at(walk, load), self.held_at(walk, index));
-        let access = PlaceAccess {
-            acts: Access::Clear,
-            relies_on: Some(self.at(walk, load)),
-            container: Some(kind),
-            ..PlaceAccess::plain(
-                Place {
-                    slot: Slot::ContentsOf(name),
-                    ..place
-                },
-                Access::Update,
-            )
+        let contents = Place {
+            slot: Slot::ContentsOf(name),
+            ..place
         };
-        let held = common_sections(&loaded, &now);
-        self.record_held(walk, index, Action::Access(access), held);
+        self.loses_what_came(walk, index, contents, load, Some(kind));
     }
 
     /// `setattr(object, name, getattr(object, name) + n)`. Which attribute that is only the run knows:
