@@ -24,6 +24,7 @@ mod sections;
 mod states;
 mod step;
 mod threads;
+mod waits;
 
 use std::rc::Rc;
 

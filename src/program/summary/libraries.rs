@@ -1,5 +1,6 @@
 //! Libraries: what calls of their functions and methods do, by what their models say.
 
+use super::waits::asks_whether_alive;
 #[allow(clippy::wildcard_imports)]
 use super::*;
 
@@ -516,12 +517,4 @@ impl Summaries<'_> {
             self.modelled_call(walk, index, call_index, model, Some(receiver), name);
         }
     }
-}
-
-/// Whether a function asks threads whether they still run.
-fn asks_whether_alive(function: &Function) -> bool {
-    let mut callees = function.calls.iter().map(|it| function.value(it.callee));
-    callees.any(|it| {
-        matches!(it, Value::Attribute { name, .. } if matches!(name.as_str(), "is_alive" | "isAlive"))
-    })
 }

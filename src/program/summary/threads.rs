@@ -149,41 +149,6 @@ impl Summaries<'_> {
         walk.live.push(position);
     }
 
-    /// After the last op of a loop that leaves threads running: what its turns do before they start
-    /// these, the second turn does beside those of the first. Objects that each turn makes anew are not
-    /// the same ones.
-    pub(super) fn turn_again(&mut self, walk: &mut Walk<'_>, last: u32) {
-        let function = walk.function;
-        if walk.live.is_empty() {
-            return;
-        }
-        let mut closed = function.loops.iter().filter(|it| it.end == last + 1);
-        let Some(around) = closed.next_back() else {
-            return;
-        };
-        let turn = around.first..around.end;
-        let started = |it: &u32| walk.started_by.get(*it as usize).copied();
-        let left = walk.live.iter().filter_map(started);
-        let Some(start) = left.filter(|op| turn.contains(op)).min() else {
-            return;
-        };
-        let before = (
-            walk.live.clone(),
-            walk.finished.clone(),
-            walk.extra_held.clone(),
-        );
-        let counted = (self.calls, self.unresolved);
-        walk.again = true;
-        for index in around.first..start {
-            if !walk.started_by.contains(&index) {
-                self.step(walk, index);
-            }
-        }
-        walk.again = false;
-        (self.calls, self.unresolved) = counted;
-        (walk.live, walk.finished, walk.extra_held) = before;
-    }
-
     /// Whether an object is one pool, made with one worker: its tasks take turns.
     fn has_one_worker(&mut self, pool: ObjectId) -> bool {
         let models = self.eval.models_of(pool);
@@ -207,27 +172,6 @@ impl Summaries<'_> {
             .or_else(|| function.list(call.arguments).first().copied());
         let one = workers.map(|it| function.value(it)) == Some(&Value::Constant(Constant::One));
         one && !self.is_many(pool)
-    }
-
-    /// Takes into account that a call waits for what a thread, future or pool does. Where the turn of a
-    /// loop that starts a thread also waits for it, there is one at a time; who waits after the loop
-    /// for the one in a variable waits for the last.
-    pub(super) fn wait_for(&mut self, walk: &mut Walk<'_>, call: &Call, handle: ObjectId) {
-        let function = walk.function;
-        let of_last_turn = !call.many
-            && matches!(*function.value(call.callee),
-                Value::Attribute { base, .. } if is_of_last_turn(function, base));
-        for &started in &walk.one_a_turn {
-            let spawn = &mut walk.summary.spawns[started as usize];
-            if !spawn.handles.contains(&handle) {
-                continue;
-            }
-            if of_last_turn {
-                return;
-            }
-            spawn.many &= !call.in_turn;
-        }
-        self.finish(walk, handle);
     }
 
     /// The call that says what a thread runs: its constructor's, or the one in which the
@@ -736,16 +680,6 @@ impl Summaries<'_> {
                 }
             }
         }
-    }
-}
-
-/// Whether a value is what a call in a loop returned last.
-fn is_of_last_turn(function: &Function, value: ValueId) -> bool {
-    let is_made_in_loop = |value: ValueId| matches!(*function.value(value), Value::Call(call) if function.calls[call as usize].many);
-    let value = function.as_given(value);
-    match *function.value(value) {
-        Value::Join(list) => function.list(list).iter().any(|&it| is_made_in_loop(it)),
-        _ => is_made_in_loop(value),
     }
 }
 
