@@ -79,8 +79,6 @@ pub(super) struct ClassScope<'a> {
 /// What leaves a loop early.
 #[derive(Default)]
 pub(super) struct LoopFrame<'a> {
-    /// Its number among the loops of the function.
-    pub number: u32,
     /// The first op of a turn.
     pub first: u32,
     pub breaks: Vec<Flow<'a>>,
@@ -109,7 +107,8 @@ pub(super) struct Attended<'a> {
 /// that agree the one runs whenever the other has, as long as the value of the other is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn {
-    innermost: u32,
+    /// The first op of the innermost loop.
+    first: u32,
     depth: u32,
     branches: u32,
 }
@@ -148,8 +147,6 @@ pub(super) struct Frame<'a> {
     pub classes: Vec<ClassScope<'a>>,
     /// Where each call stands, by its index.
     pub turns: Vec<Turn>,
-    /// Loops so far.
-    pub loop_count: u32,
     /// What variables that others can see were given last.
     pub given: FxHashMap<Variable, ValueId>,
     /// By call index.
@@ -225,7 +222,6 @@ impl<'a> Frame<'a> {
             regions: 0,
             classes: Vec::new(),
             turns: Vec::new(),
-            loop_count: 0,
             given: FxHashMap::default(),
             attempts: FxHashMap::default(),
             finally_releases: Vec::new(),
@@ -246,7 +242,7 @@ impl<'a> Frame<'a> {
     /// The turn of the statement at hand.
     pub fn turn(&self) -> Turn {
         Turn {
-            innermost: self.loops.last().map_or(0, |it| it.number),
+            first: self.loops.last().map_or(0, |it| it.first),
             depth: self.loop_depth,
             branches: self.branches,
         }

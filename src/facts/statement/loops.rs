@@ -93,10 +93,8 @@ impl<'a> Walker<'a> {
         let taken_before = self.frame().flow.taken.iter().map(|it| it.region).collect();
         let releases = self.released_texts(body);
         let frame = self.frame();
-        frame.loop_count += 1;
         let first = u32::try_from(frame.code.ops.len()).unwrap_or(u32::MAX);
         frame.loops.push(LoopFrame {
-            number: frame.loop_count,
             first,
             breaks: Vec::new(),
             taken_before,

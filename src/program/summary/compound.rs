@@ -34,8 +34,6 @@ impl Summaries<'_> {
         if is_item && is_looked_up {
             return;
         }
-        let (before, now) = (self.held_at(walk, load), self.held_at(walk, index));
-        let held = common_sections(&before, &now);
         for (place, kind) in self.contents_places(walk, base) {
             // An index into a list does not make it longer.
             if is_item && !kind.is_some_and(|kind| Access::SetItem.changes_size(kind)) {
@@ -46,11 +44,10 @@ impl Summaries<'_> {
             }
             let access = PlaceAccess {
                 acts: Access::Add,
-                relies_on: Some(self.at(walk, load)),
                 container: kind,
                 ..PlaceAccess::plain(place, Access::Update)
             };
-            self.record_held(walk, index, Action::Access(access), Rc::clone(&held));
+            self.update_since(walk, index, load, access);
         }
     }
 
@@ -73,28 +70,12 @@ impl Summaries<'_> {
         let Some(&(copied, _)) = walk.by_op.iter().rev().find(copies) else {
             return;
         };
-        self.loses_what_came(walk, index, place, copied, container);
-    }
-
-    /// Records that an op goes by what a container was at an earlier load, and what came into it since
-    /// is lost.
-    fn loses_what_came(
-        &mut self,
-        walk: &mut Walk<'_>,
-        index: u32,
-        place: Place,
-        load: u32,
-        container: Option<ContainerKind>,
-    ) {
-        let (before, now) = (self.held_at(walk, load), self.held_at(walk, index));
         let access = PlaceAccess {
             acts: Access::Clear,
-            relies_on: Some(self.at(walk, load)),
             container,
             ..PlaceAccess::plain(place, Access::Update)
         };
-        let held = common_sections(&before, &now);
-        self.record_held(walk, index, Action::Access(access), held);
+        self.update_since(walk, index, copied, access);
     }
 
     /// A container that is replaced by one computed from it: `self.waiting = self.waiting - done`. Who
@@ -121,7 +102,12 @@ impl Summaries<'_> {
             slot: Slot::ContentsOf(name),
             ..place
         };
-        self.loses_what_came(walk, index, contents, load, Some(kind));
+        let access = PlaceAccess {
+            acts: Access::Clear,
+            container: Some(kind),
+            ..PlaceAccess::plain(contents, Access::Update)
+        };
+        self.update_since(walk, index, load, access);
     }
 
     /// `setattr(object, name, getattr(object, name) + n)`. Which attribute that is only the run knows:

@@ -456,18 +456,33 @@ impl Summaries<'_> {
             self.record(walk, index, Action::Access(access));
             return;
         }
-        let before = self.held_at(walk, load);
-        let now = self.held_at(walk, index);
-        let held = common_sections(&before, &now);
         let access = PlaceAccess {
-            relies_on: Some(self.at(walk, load)),
             container,
             ..PlaceAccess::plain(place, Access::Update)
         };
-        self.record_held(walk, index, Action::Access(access), held);
+        let access = self.update_since(walk, index, load, access);
         if let Decision::Stale(tested) = self.tested(walk, index, place) {
             self.check_then_act(walk, index, access, &tested);
         }
+    }
+
+    /// Records an access that goes by an earlier load, under the locks that are held from the one to
+    /// the other; gives it back with the load that it relies on.
+    pub(super) fn update_since(
+        &mut self,
+        walk: &mut Walk<'_>,
+        index: u32,
+        load: u32,
+        access: PlaceAccess,
+    ) -> PlaceAccess {
+        let (before, now) = (self.held_at(walk, load), self.held_at(walk, index));
+        let access = PlaceAccess {
+            relies_on: Some(self.at(walk, load)),
+            ..access
+        };
+        let held = common_sections(&before, &now);
+        self.record_held(walk, index, Action::Access(access), held);
+        access
     }
 
     pub(super) fn access(

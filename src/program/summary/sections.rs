@@ -1,8 +1,9 @@
 //! Critical sections: taking locks, entering contexts and leaving them.
 
-use super::checks::is_same;
 #[allow(clippy::wildcard_imports)]
 use super::*;
+
+use super::checks::is_same;
 
 impl Summaries<'_> {
     pub(super) fn acquire(&mut self, walk: &mut Walk<'_>, index: u32, held: HeldLock, region: u32) {
@@ -119,22 +120,24 @@ impl Summaries<'_> {
                 self.acquire_in_with(walk, index, held);
             }
         }
-        self.take_another(walk, index, context, region);
+        if let Some(lock) = self.held_of_its_kind(walk, index, context, region) {
+            self.record(walk, index, Action::Unordered { lock });
+        }
     }
 
-    /// Records that a lock is waited for while another one of its kind is held, unless somebody sees
-    /// to their order.
-    pub(super) fn take_another(
+    /// The lock that is held while another one of its kind is taken, unless somebody sees to their
+    /// order.
+    pub(super) fn held_of_its_kind(
         &mut self,
-        walk: &mut Walk<'_>,
+        walk: &Walk<'_>,
         index: u32,
         taken: ValueId,
         region: u32,
-    ) {
+    ) -> Option<ObjectId> {
         let function = walk.function;
         let held = &function.held[function.ops[index as usize].held as usize];
-        if held.is_empty() || !is_one_of_some(function, taken) || self.is_ordered(walk) {
-            return;
+        if !is_one_of_some(function, taken) {
+            return None;
         }
         for other in held.iter().filter(|it| it.region != region) {
             let alike = is_one_of_some(function, other.lock)
@@ -155,10 +158,10 @@ impl Summaries<'_> {
                 && kinds.iter().all(is_known)
                 && (both == kinds || both.is_empty())
             {
-                self.record(walk, index, Action::Unordered { lock });
-                return;
+                return (!self.is_ordered(walk)).then_some(lock);
             }
         }
+        None
     }
 
     /// Whether the function or one of its module that calls it compares or sorts.

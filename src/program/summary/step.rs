@@ -129,8 +129,10 @@ impl Summaries<'_> {
                 for held in self.locks_of(walk.frame, lock, region) {
                     self.acquire(walk, index, held, region);
                 }
-                if !self.may_fail(walk, index) {
-                    self.take_another(walk, index, lock, region);
+                if let Some(lock) = self.held_of_its_kind(walk, index, lock, region)
+                    && !self.may_fail(walk, index)
+                {
+                    self.record(walk, index, Action::Unordered { lock });
                 }
             }
             OpKind::Release { lock } => {
@@ -219,25 +221,17 @@ impl Summaries<'_> {
         &mut self,
         walk: &mut Walk<'_>,
         index: u32,
-        action: Action,
+        mut action: Action,
         held: Rc<[HeldLock]>,
     ) {
         let at = self.at(walk, index);
-        let key = key_of(walk.function, index);
-        let action = match action {
-            Action::Access(access) => Action::Access(PlaceAccess {
-                keyed_by: access.keyed_by.or(match key {
-                    Some(&Value::Parameter(at)) => Some(at),
-                    _ => None,
-                }),
-                text_key: match key {
-                    Some(&Value::Constant(Constant::Text(text))) => text,
-                    _ => None,
-                },
-                ..access
-            }),
-            other => other,
-        };
+        if let Action::Access(access) = &mut action {
+            match key_of(walk.function, index) {
+                Some(&Value::Parameter(at)) => access.keyed_by = access.keyed_by.or(Some(at)),
+                Some(&Value::Constant(Constant::Text(text))) => access.text_key = text,
+                _ => {}
+            }
+        }
         let object = match &action {
             Action::Access(access) => Some(access.place.object),
             Action::LoopOnly { object, .. } | Action::Unsafe { object, .. } => Some(*object),
