@@ -30,10 +30,10 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
     if one.worker.is_some() && one.worker == other.worker {
         return false;
     }
+    // Each thread of one start has an object, or an element, of its own.
+    let apart = a.distinct || b.distinct || a.own_element && b.own_element;
     if a.root == b.root {
-        let elements_apart = a.own_element && b.own_element;
-        let apart = one.once || a.distinct || b.distinct || a.own && b.own || elements_apart;
-        return one.many && !apart;
+        return one.many && !(apart || one.once || a.own && b.own);
     }
     let starts_once = |root: &Root| root.thread.is_some() && !root.many;
     if starts_once(one) && starts_once(other) && one.thread == other.thread {
@@ -43,8 +43,7 @@ pub fn parallel(roots: &[Root], a: &Record, b: &Record) -> bool {
         return parallel_in_tree(roots, a, b);
     }
     if same_thread(one, other) {
-        let elements_apart = a.own_element && b.own_element;
-        return one.many && !(a.distinct || b.distinct || elements_apart);
+        return one.many && !apart;
     }
     if one.group.is_some() && one.group == other.group {
         if one.once && other.once && one.function == other.function {
